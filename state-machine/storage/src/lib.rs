@@ -1,0 +1,24 @@
+//! Ordered rows of bytes, authenticated: what the state machine reads, writes and commits to.
+//!
+//! This crate knows no noun of the chain: a table is a number, a key and a value are bytes. It is synchronous, reads no
+//! clock and no network, and touches the disk only in [`backend`].
+//!
+//! In reading order:
+//! - [`table`]: the fixed list of tables;
+//! - [`snapshot`]: reading rows; [`overlay`]: reading and writing on top of a snapshot; [`write_set`]: what a block changed;
+//! - [`hash`]: every hashing formula; [`tree`]: the dense Merkle tree; [`indices`]: which leaf a row gets;
+//! - [`store`]: the published version of all rows, staging and committing a block; [`proof`]: rows proven to outsiders;
+//! - [`backend`]: the durable store below, as RocksDB, in memory, or failing on purpose;
+//! - [`fault`]: this node is broken and must stop.
+
+pub mod fault;
+pub mod overlay;
+pub mod snapshot;
+pub mod table;
+pub mod write_set;
+
+pub use fault::Fault;
+pub use overlay::{Mark, Overlay};
+pub use snapshot::{Snapshot, Visit};
+pub use table::{Leaf, TableId, TableSpec, Value};
+pub use write_set::{Change, WriteSet};

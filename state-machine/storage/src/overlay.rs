@@ -1,0 +1,270 @@
+//! Reading and writing on top of a snapshot. The snapshot is never changed; dropping an overlay leaves no trace.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    fmt,
+    iter::Peekable,
+    ops::{Bound, ControlFlow},
+    sync::Arc,
+};
+
+use crate::{Change, Fault, Snapshot, TableId, Value, Visit, WriteSet};
+
+/// A point to which an overlay can return. Valid until a revert to an earlier mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(usize);
+
+/// What the overlay holds for a row that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Written {
+    Put(Value),
+    Deleted,
+}
+
+impl Written {
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Put(value) => Some(value),
+            Self::Deleted => None,
+        }
+    }
+}
+
+/// How to undo one write: what the overlay held for this row before, if anything.
+struct Undo {
+    table: TableId,
+    key: Vec<u8>,
+    before: Option<Written>,
+}
+
+type Writes = BTreeMap<Vec<u8>, Written>;
+
+/// Writes kept in memory over a snapshot that they read through to.
+///
+/// A transaction takes a [`mark`](Self::mark), writes, and on a rejection [`revert`](Self::revert)s to it.
+pub struct Overlay<'s> {
+    snapshot: &'s dyn Snapshot,
+    writes: BTreeMap<TableId, Writes>,
+    journal: Vec<Undo>,
+}
+
+impl fmt::Debug for Overlay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlay")
+            .field("writes", &self.writes)
+            .field("journal", &self.journal.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'s> Overlay<'s> {
+    /// An overlay without writes.
+    pub fn new(snapshot: &'s dyn Snapshot) -> Self {
+        Self {
+            snapshot,
+            writes: BTreeMap::new(),
+            journal: Vec::new(),
+        }
+    }
+
+    /// The value of a row as written here, or else as in the snapshot.
+    ///
+    /// # Errors
+    /// The fault of the snapshot.
+    pub fn get(&self, table: TableId, key: &[u8]) -> Result<Option<Value>, Fault> {
+        match self.writes.get(&table).and_then(|rows| rows.get(key)) {
+            Some(written) => Ok(written.value().cloned()),
+            None => self.snapshot.get(table, key),
+        }
+    }
+
+    /// The value of a row before any write here.
+    ///
+    /// # Errors
+    /// The fault of the snapshot.
+    pub fn old(&self, table: TableId, key: &[u8]) -> Result<Option<Value>, Fault> {
+        self.snapshot.get(table, key)
+    }
+
+    /// Creates or replaces a row.
+    pub fn put(&mut self, table: TableId, key: &[u8], value: Vec<u8>) {
+        self.write(table, key, Written::Put(Arc::from(value)));
+    }
+
+    /// Removes a row; nothing happens if there is none.
+    pub fn delete(&mut self, table: TableId, key: &[u8]) {
+        self.write(table, key, Written::Deleted);
+    }
+
+    fn write(&mut self, table: TableId, key: &[u8], written: Written) {
+        let rows = self.writes.entry(table).or_default();
+        let before = match rows.get_mut(key) {
+            Some(held) => Some(std::mem::replace(held, written)),
+            None => rows.insert(key.to_vec(), written),
+        };
+        self.journal.push(Undo {
+            table,
+            key: key.to_vec(),
+            before,
+        });
+    }
+
+    /// Writes every change of a write set, for one that was made over the same snapshot (genesis under the first block).
+    pub fn apply(&mut self, write_set: &WriteSet) {
+        for ((table, key), change) in &write_set.changes {
+            let written = match &change.new {
+                Some(value) => Written::Put(Arc::clone(value)),
+                None => Written::Deleted,
+            };
+            self.write(*table, key, written);
+        }
+    }
+
+    /// Visits the rows with `from <= key < to` as [`Snapshot::scan`] does, with the writes of this overlay merged in.
+    ///
+    /// # Errors
+    /// The fault of the snapshot.
+    pub fn scan(
+        &self,
+        table: TableId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Fault> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(());
+        }
+        let Some(rows) = self.writes.get(&table) else {
+            return self.snapshot.scan(table, from, to, visit);
+        };
+        let end = to.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut merge = Merge {
+            written: rows
+                .range::<[u8], _>((Bound::Included(from), end))
+                .peekable(),
+            visit,
+            broken: false,
+        };
+        self.snapshot
+            .scan(table, from, to, &mut |key, value| merge.row(key, value))?;
+        merge.rest();
+        Ok(())
+    }
+
+    /// A point to return to.
+    pub fn mark(&self) -> Mark {
+        Mark(self.journal.len())
+    }
+
+    /// Undoes every write since `mark`.
+    pub fn revert(&mut self, mark: Mark) {
+        while self.journal.len() > mark.0 {
+            let Some(Undo { table, key, before }) = self.journal.pop() else {
+                return;
+            };
+            let rows = self.writes.entry(table).or_default();
+            match before {
+                Some(written) => {
+                    rows.insert(key, written);
+                }
+                None => {
+                    rows.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Every row written here and not reverted, in order of table and key; none for a removed row. A row may stand at its
+    /// old value.
+    pub fn writes(&self) -> impl Iterator<Item = (TableId, &[u8], Option<&Value>)> {
+        self.writes.iter().flat_map(|(table, rows)| {
+            rows.iter()
+                .map(move |(key, written)| (*table, key.as_slice(), written.value()))
+        })
+    }
+
+    /// What changed against the snapshot, with the old values, without the rows that ended as they began.
+    ///
+    /// # Errors
+    /// The fault of the snapshot.
+    pub fn into_write_set(self) -> Result<WriteSet, Fault> {
+        let Self {
+            snapshot,
+            writes,
+            journal: _,
+        } = self;
+        let mut changes = BTreeMap::new();
+        for (table, rows) in writes {
+            for (key, written) in rows {
+                let old = snapshot.get(table, &key)?;
+                let new = match written {
+                    Written::Put(value) => Some(value),
+                    Written::Deleted => None,
+                };
+                if old != new {
+                    changes.insert((table, key), Change { old, new });
+                }
+            }
+        }
+        Ok(WriteSet { changes })
+    }
+}
+
+impl Snapshot for Overlay<'_> {
+    fn get(&self, table: TableId, key: &[u8]) -> Result<Option<Value>, Fault> {
+        Overlay::get(self, table, key)
+    }
+
+    fn scan(
+        &self,
+        table: TableId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Fault> {
+        Overlay::scan(self, table, from, to, visit)
+    }
+}
+
+/// The merge of the snapshot's rows, which arrive one by one, with the written rows.
+struct Merge<'m, 'v> {
+    written: Peekable<btree_map::Range<'m, Vec<u8>, Written>>,
+    visit: &'m mut Visit<'v>,
+    broken: bool,
+}
+
+impl Merge<'_, '_> {
+    /// Takes one row of the snapshot.
+    fn row(&mut self, key: &[u8], value: &Value) -> ControlFlow<()> {
+        while let Some((written_key, written)) =
+            self.written.next_if(|(written_key, _)| written_key.as_slice() <= key)
+        {
+            self.show(written_key, written.value())?;
+            if written_key == key {
+                return ControlFlow::Continue(());
+            }
+        }
+        self.show(key, Some(value))
+    }
+
+    /// Takes the written rows after the last row of the snapshot.
+    fn rest(&mut self) {
+        while !self.broken {
+            let Some((key, written)) = self.written.next() else {
+                return;
+            };
+            if self.show(key, written.value()).is_break() {
+                return;
+            }
+        }
+    }
+
+    fn show(&mut self, key: &[u8], value: Option<&Value>) -> ControlFlow<()> {
+        let Some(value) = value else {
+            return ControlFlow::Continue(());
+        };
+        let flow = (self.visit)(key, value);
+        self.broken = flow.is_break();
+        flow
+    }
+}
