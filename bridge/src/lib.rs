@@ -1,0 +1,1 @@
+//! What nodes read from Solana, and the relayer that carries settlements there.

@@ -1,0 +1,1 @@
+//! Rust SDK and the io command.

@@ -1,0 +1,1 @@
+//! From small templates to one checked genesis.

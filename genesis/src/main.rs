@@ -1,0 +1,2 @@
+//! io-genesis: templates in, one checked genesis out.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The process around the state machine: ABCI, disk, HTTP API, metrics.

@@ -1,0 +1,1 @@
+//! The chain as a function: same state and block in, same state and results out.

@@ -1,0 +1,1 @@
+//! The verifier's daemon: draws, nonces, openings, verdicts.

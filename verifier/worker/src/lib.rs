@@ -1,0 +1,1 @@
+//! The supplier's agent: keys, uptime, challenges, jobs.
