@@ -150,7 +150,8 @@ pub mod hex_bytes {
 
     /// Reads hexadecimal.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        hex::decode(<String as Deserialize>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        hex::decode(<String as Deserialize>::deserialize(deserializer)?)
+            .map_err(serde::de::Error::custom)
     }
 }
 

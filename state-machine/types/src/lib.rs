@@ -11,6 +11,7 @@
 
 pub mod action;
 pub mod amount;
+pub mod api;
 pub mod asset;
 pub mod catalogue;
 pub mod codec;
