@@ -1,1 +1,3 @@
-//! The process around the state machine: ABCI, disk, HTTP API, metrics.
+//! The process around the state machine: ABCI, disk, HTTP API, metrics. It holds no rules of the chain.
+
+pub mod abci;

@@ -1,0 +1,175 @@
+//! One connection: requests in, responses out in the same order.
+
+use std::io::{self, Read, Write};
+
+use bytes::BytesMut;
+use prost::Message;
+use tendermint_proto::v0_38::abci::{
+    Request, RequestCheckTx, Response, ResponseException, request, response,
+};
+
+use super::application::Stop;
+use super::dispatch::Dispatch;
+use super::frame::{FrameError, Frames, MESSAGE_BYTES_MAX};
+
+/// How many waiting transactions are checked as one batch.
+const CHECK_BATCH_MAX: usize = 512;
+
+/// Answers are written once this much has gathered, or as soon as no further request waits.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The peer closed it.
+    Closed,
+    /// The peer does not speak ABCI, or its socket failed; other connections go on.
+    Refused(String),
+    /// The application can not go on: the process must stop.
+    Stopped(Stop),
+}
+
+/// Serves one connection to its end.
+pub(super) fn serve(reader: impl Read, writer: impl Write, dispatch: &Dispatch) -> Ended {
+    let mut connection = Connection {
+        frames: Frames::new(reader, MESSAGE_BYTES_MAX),
+        writer,
+        out: BytesMut::new(),
+        dispatch,
+    };
+    match connection.run() {
+        Ok(()) => Ended::Closed,
+        Err(Failure::Frame(error)) => connection.refuse(error.to_string()),
+        Err(Failure::Message(text)) => connection.refuse(text),
+        Err(Failure::Stop(stop)) => {
+            // CometBFT writes the reason into its own log before it ends.
+            connection.except(stop.to_string());
+            Ended::Stopped(stop)
+        }
+    }
+}
+
+struct Connection<'a, R, W> {
+    frames: Frames<R>,
+    writer: W,
+    out: BytesMut,
+    dispatch: &'a Dispatch,
+}
+
+enum Failure {
+    Frame(FrameError),
+    Message(String),
+    Stop(Stop),
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Frame(FrameError::Io(error))
+    }
+}
+
+impl<R: Read, W: Write> Connection<'_, R, W> {
+    fn run(&mut self) -> Result<(), Failure> {
+        let mut next: Option<request::Value> = None;
+        loop {
+            let request = match next.take() {
+                Some(request) => request,
+                None => match self.receive()? {
+                    Some(request) => request,
+                    None => return Ok(self.flush()?),
+                },
+            };
+            match request {
+                request::Value::CheckTx(first) => next = self.check_run(first)?,
+                other => {
+                    let answer = self.dispatch.answer(other).map_err(Failure::Stop)?;
+                    self.send(answer)?;
+                }
+            }
+        }
+    }
+
+    /// Checks this transaction and those that wait behind it; returns the request that ended the run.
+    fn check_run(&mut self, first: RequestCheckTx) -> Result<Option<request::Value>, Failure> {
+        let mut batch = vec![first];
+        let mut after = None;
+        while batch.len() < CHECK_BATCH_MAX {
+            let Some(message) = self.frames.ready_message()? else {
+                break;
+            };
+            let request = decode(message)?;
+            let request::Value::CheckTx(check) = request else {
+                after = Some(request);
+                break;
+            };
+            batch.push(check);
+        }
+        for answer in self.dispatch.check(&batch) {
+            self.send(response::Value::CheckTx(answer))?;
+        }
+        Ok(after)
+    }
+
+    /// The next request. Before waiting for one, everything answered so far is written.
+    fn receive(&mut self) -> Result<Option<request::Value>, Failure> {
+        if let Some(message) = self.frames.ready_message()? {
+            return decode(message).map(Some);
+        }
+        self.flush()?;
+        self.frames.wait()?.map(decode).transpose()
+    }
+
+    fn send(&mut self, value: response::Value) -> io::Result<()> {
+        let response = Response { value: Some(value) };
+        response
+            .encode_length_delimited(&mut self.out)
+            .map_err(io::Error::other)?;
+        if self.out.len() >= WRITE_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            self.writer.write_all(&self.out)?;
+            self.out.clear();
+        }
+        self.writer.flush()
+    }
+
+    fn refuse(&mut self, text: String) -> Ended {
+        self.except(text.clone());
+        Ended::Refused(text)
+    }
+
+    /// Tells the peer why this connection ends. It may be gone already, and then there is nobody to tell.
+    fn except(&mut self, error: String) {
+        let told = self
+            .send(response::Value::Exception(ResponseException { error }))
+            .and_then(|()| self.flush());
+        if let Err(error) = told {
+            tracing::debug!(%error, "the peer was gone before it could be told why its connection ends");
+        }
+    }
+}
+
+fn decode(message: bytes::Bytes) -> Result<request::Value, Failure> {
+    let bytes = message.len();
+    match Request::decode(message) {
+        Ok(Request { value: Some(value) }) => Ok(value),
+        Ok(Request { value: None }) => Err(Failure::Message(format!(
+            "a request of {bytes} bytes is of no kind that ABCI 2.0 (CometBFT 0.38) knows"
+        ))),
+        Err(error) => Err(Failure::Message(format!(
+            "a request of {bytes} bytes can not be decoded: {error}"
+        ))),
+    }
+}
