@@ -102,3 +102,52 @@ const fn days_of(year: u64, month: u64) -> u64 {
         _ => 31,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY, HOUR, LAST, MonthHour, is_month_start};
+
+    #[test]
+    fn the_calendar_agrees_with_counting_days() {
+        let mut day_start = 0;
+        let mut months = 0;
+        for year in 1970..2500 {
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            for days in [
+                31,
+                if leap { 29 } else { 28 },
+                31,
+                30,
+                31,
+                30,
+                31,
+                31,
+                30,
+                31,
+                30,
+                31,
+            ] {
+                for day in 0..days {
+                    assert_eq!(is_month_start(day_start), day == 0);
+                    let found = MonthHour::of(0, day_start + 5 * HOUR + 3599);
+                    assert_eq!(
+                        found,
+                        MonthHour {
+                            month: months,
+                            hour: day * 24 + 5,
+                            hours: days * 24
+                        }
+                    );
+                    day_start += DAY;
+                }
+                months += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn times_beyond_the_last_count_as_the_last() {
+        assert_eq!(MonthHour::of(0, u64::MAX), MonthHour::of(0, LAST));
+        assert!(!is_month_start(u64::MAX));
+    }
+}
