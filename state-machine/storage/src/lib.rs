@@ -6,19 +6,37 @@
 //! In reading order:
 //! - [`table`]: the fixed list of tables;
 //! - [`snapshot`]: reading rows; [`overlay`]: reading and writing on top of a snapshot; [`write_set`]: what a block changed;
-//! - [`hash`]: every hashing formula; [`tree`]: the dense Merkle tree; [`indices`]: which leaf a row gets;
-//! - [`store`]: the published version of all rows, staging and committing a block; [`proof`]: rows proven to outsiders;
+//! - [`hash`]: every hashing formula; `tree`: the dense Merkle tree; `indices`: which leaf a row gets; `rows`: one table;
+//! - [`store`]: staging and committing a block; [`patch`]: a staged block; `version`: all tables at one height;
+//!   `open`: loading them; `record`: what is stored beside the rows; [`proof`]: rows proven to outsiders;
 //! - [`backend`]: the durable store below, as RocksDB, in memory, or failing on purpose;
 //! - [`fault`]: this node is broken and must stop.
 
+pub mod backend;
 pub mod fault;
+pub mod hash;
+mod indices;
+mod key;
+mod open;
 pub mod overlay;
+pub mod patch;
+pub mod proof;
+mod record;
+mod rows;
 pub mod snapshot;
+pub mod store;
 pub mod table;
+mod tree;
+mod version;
 pub mod write_set;
 
 pub use fault::Fault;
 pub use overlay::{Mark, Overlay};
+pub use patch::Patch;
+pub use proof::{Proof, ProofError, ProveError};
+pub use record::{Head, TableHead};
 pub use snapshot::{Snapshot, Visit};
+pub use store::{Reader, Store, View, VisitIndexed};
 pub use table::{Leaf, TableId, TableSpec, Value};
+pub use version::PROOF_HEIGHTS;
 pub use write_set::{Change, WriteSet};

@@ -236,8 +236,9 @@ struct Merge<'m, 'v> {
 impl Merge<'_, '_> {
     /// Takes one row of the snapshot.
     fn row(&mut self, key: &[u8], value: &Value) -> ControlFlow<()> {
-        while let Some((written_key, written)) =
-            self.written.next_if(|(written_key, _)| written_key.as_slice() <= key)
+        while let Some((written_key, written)) = self
+            .written
+            .next_if(|(written_key, _)| written_key.as_slice() <= key)
         {
             self.show(written_key, written.value())?;
             if written_key == key {

@@ -1,0 +1,408 @@
+//! The store: one published version of all rows and trees in memory, over a durable backend.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, ControlFlow},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use crate::{
+    Fault, Patch, Proof, ProveError, Snapshot, TableId, TableSpec, Value, Visit, WriteSet,
+    backend::{Backend, Batch, Family},
+    hash::Hash,
+    open,
+    record::{self, FORMAT, FORMAT_NOW, HEAD, Head, NODE_META},
+    rows::{Row, RowChange},
+    version::{LAYERS, Version},
+};
+
+/// Meta rows of the node, by key.
+pub(crate) type Meta = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The rows of the chain. One thread stages and commits; any thread may read through [`Store::reader`].
+#[derive(Debug)]
+pub struct Store {
+    published: Arc<RwLock<Version>>,
+    durable: Mutex<Durable>,
+    meta: RwLock<Meta>,
+}
+
+#[derive(Debug)]
+struct Durable {
+    backend: Box<dyn Backend>,
+    /// The fault of an earlier write. What is on disk since then is known only to who reopens it.
+    broken: Option<Fault>,
+}
+
+impl Durable {
+    fn write(&mut self, batch: Batch) -> Result<(), Fault> {
+        self.backend.write(batch).inspect_err(|fault| {
+            self.broken = Some(fault.clone());
+        })
+    }
+}
+
+impl Store {
+    /// Opens a store: loads every row, rebuilds every tree and compares every root with the committed one.
+    ///
+    /// # Errors
+    /// A fault that names the table and says what to do, if the tables are listed wrongly, the backend cannot be read, a
+    /// row belongs to no table, or a root differs.
+    pub fn open(specs: &'static [TableSpec], backend: Box<dyn Backend>) -> Result<Self, Fault> {
+        let (version, meta) = open::load(specs, backend.as_ref())?;
+        Ok(Self {
+            published: Arc::new(RwLock::new(version)),
+            durable: Mutex::new(Durable {
+                backend,
+                broken: None,
+            }),
+            meta: RwLock::new(meta),
+        })
+    }
+
+    /// The height of the last commit; 0 before the first.
+    pub fn height(&self) -> u64 {
+        self.snapshot().height()
+    }
+
+    /// The app hash of the last commit; before the first, that of empty tables.
+    pub fn app_hash(&self) -> Hash {
+        self.snapshot().app_hash()
+    }
+
+    /// The published version. A commit waits until every view of it is dropped.
+    pub fn snapshot(&self) -> View<'_> {
+        View::of(&self.published)
+    }
+
+    /// A handle for other threads that can only read.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.published))
+    }
+
+    /// Works out what a block makes true: indices, nodes and app hash. Changes nothing.
+    ///
+    /// # Errors
+    /// A fault if a row belongs to no table, cannot be stored, or was read from another version.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a write set is staged once; who needs it afterwards clones it"
+    )]
+    pub fn stage(&self, write_set: WriteSet) -> Result<Patch, Fault> {
+        self.snapshot().stage(&write_set)
+    }
+
+    /// Makes a staged block durable in one synced atomic batch, then publishes it. No view may be alive in this thread.
+    ///
+    /// # Errors
+    /// A fault if the patch was staged on another version, the height is not the next one, or the batch may not be
+    /// durable. After that only reopening tells what is true, so every further commit is refused.
+    pub fn commit(&self, patch: Patch, height: u64) -> Result<(), Fault> {
+        let mut durable = self.durable()?;
+        let batch = commit_batch(&self.snapshot(), &patch, height)?;
+        durable.write(batch)?;
+        self.publish_meta(&patch.meta);
+        let unkept = {
+            let mut version = self.published.write().map_err(|_poisoned| torn())?;
+            version.apply(patch, height)
+        };
+        // Freeing thousands of nodes takes time that no reader should wait for.
+        drop(unkept);
+        Ok(())
+    }
+
+    /// Proves a row at one of the last [`PROOF_HEIGHTS`](crate::PROOF_HEIGHTS) heights.
+    ///
+    /// # Errors
+    /// See [`ProveError`].
+    pub fn prove(&self, table: TableId, key: &[u8], height: u64) -> Result<Proof, ProveError> {
+        self.snapshot().prove(table, key, height)
+    }
+
+    /// Undoes the last committed block, durably, and loads everything again. Returns the height after it. For an operator,
+    /// while the node stands still. Meta rows stay.
+    ///
+    /// # Errors
+    /// A fault if the reverse of the last block is not stored, or the outcome is not the height before.
+    pub fn rollback(&self) -> Result<u64, Fault> {
+        let mut durable = self.durable()?;
+        let batch = rollback_batch(&self.snapshot())?;
+        durable.write(batch)?;
+        let specs = self.snapshot().version()?.specs;
+        let (version, _meta) = open::load(specs, durable.backend.as_ref())?;
+        let height = version.head.height;
+        *self.published.write().map_err(|_poisoned| torn())? = version;
+        Ok(height)
+    }
+
+    /// A meta row: a small value beside the tables, outside the app hash, such as the chain id.
+    pub fn meta(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let meta = self.meta.read().unwrap_or_else(PoisonError::into_inner);
+        meta.get(key).cloned()
+    }
+
+    /// Writes a meta row durably now; none removes it. To write one together with a block see [`Patch::set_meta`].
+    ///
+    /// # Errors
+    /// A fault if it may not be durable.
+    pub fn set_meta(&self, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Fault> {
+        let mut durable = self.durable()?;
+        let rows = BTreeMap::from([(key.to_vec(), value)]);
+        let mut batch = Batch::default();
+        batch_format(&mut batch);
+        batch_meta(&mut batch, &rows);
+        durable.write(batch)?;
+        self.publish_meta(&rows);
+        Ok(())
+    }
+
+    fn durable(&self) -> Result<MutexGuard<'_, Durable>, Fault> {
+        let durable = self.durable.lock().map_err(|_poisoned| torn())?;
+        match &durable.broken {
+            None => Ok(durable),
+            Some(fault) => Err(Fault::new(
+                "store",
+                format!("an earlier write failed ({fault}), so what is on disk is not known"),
+                "restart the node: it opens the last state that is durable",
+            )),
+        }
+    }
+
+    fn publish_meta(&self, rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+        let mut meta = self.meta.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in rows {
+            match value {
+                Some(value) => meta.insert(key.clone(), value.clone()),
+                None => meta.remove(key),
+            };
+        }
+    }
+}
+
+/// What [`View::export`] calls for each row with its index; `Break` ends the export.
+pub type VisitIndexed<'v> = dyn FnMut(u32, &[u8], &Value) -> ControlFlow<()> + 'v;
+
+/// Reads the published version from any thread.
+#[derive(Debug, Clone)]
+pub struct Reader(Arc<RwLock<Version>>);
+
+impl Reader {
+    /// The published version. A commit waits until it is dropped: keep it for milliseconds, and page long scans.
+    pub fn snapshot(&self) -> View<'_> {
+        View::of(&self.0)
+    }
+}
+
+/// The published version, which cannot change while this lives. Do not take a second view in the same thread while one is
+/// alive: a commit that waits between the two would block both for ever.
+#[derive(Debug)]
+pub struct View<'s> {
+    version: RwLockReadGuard<'s, Version>,
+    is_torn: bool,
+}
+
+impl<'s> View<'s> {
+    fn of(published: &'s RwLock<Version>) -> Self {
+        match published.read() {
+            Ok(version) => Self {
+                version,
+                is_torn: false,
+            },
+            Err(poisoned) => Self {
+                version: poisoned.into_inner(),
+                is_torn: true,
+            },
+        }
+    }
+
+    fn version(&self) -> Result<&Version, Fault> {
+        if self.is_torn {
+            return Err(torn());
+        }
+        Ok(&self.version)
+    }
+
+    /// The height of this version; 0 before the first commit.
+    pub fn height(&self) -> u64 {
+        self.version.head.height
+    }
+
+    /// The app hash of this version.
+    pub fn app_hash(&self) -> Hash {
+        self.version.head.app_hash
+    }
+
+    /// Height, app hash, and depth and root of each table.
+    pub fn head(&self) -> &Head {
+        &self.version.head
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Errors
+    /// A fault if the table is not in the list of tables.
+    pub fn len(&self, table: TableId) -> Result<usize, Fault> {
+        Ok(self.version()?.table(table)?.rows().len())
+    }
+
+    /// As [`Store::stage`].
+    ///
+    /// # Errors
+    /// As [`Store::stage`].
+    pub fn stage(&self, write_set: &WriteSet) -> Result<Patch, Fault> {
+        self.version()?.stage(write_set)
+    }
+
+    /// As [`Store::prove`].
+    ///
+    /// # Errors
+    /// See [`ProveError`].
+    pub fn prove(&self, table: TableId, key: &[u8], height: u64) -> Result<Proof, ProveError> {
+        self.version()?.prove(table, key, height)
+    }
+
+    /// Visits the rows from `from` on with their indices, in key order, until `visit` breaks. Rows, indices and the depths
+    /// in [`head`](Self::head) are all that a table is.
+    ///
+    /// # Errors
+    /// A fault if the table is not in the list of tables.
+    pub fn export(
+        &self,
+        table: TableId,
+        from: &[u8],
+        visit: &mut VisitIndexed<'_>,
+    ) -> Result<(), Fault> {
+        let rows = self.version()?.table(table)?.rows();
+        for (key, Row { value, index }) in
+            rows.range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+        {
+            if visit(*index, key.as_slice(), value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot for View<'_> {
+    fn get(&self, table: TableId, key: &[u8]) -> Result<Option<Value>, Fault> {
+        let row = self.version()?.table(table)?.rows().get(key);
+        Ok(row.map(|row| Arc::clone(&row.value)))
+    }
+
+    fn scan(
+        &self,
+        table: TableId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Fault> {
+        let rows = self.version()?.table(table)?.rows();
+        if to.is_some_and(|to| to <= from) {
+            return Ok(());
+        }
+        let end = to.map_or(Bound::Unbounded, Bound::Excluded);
+        for (key, row) in rows.range::<[u8], _>((Bound::Included(from), end)) {
+            if visit(key.as_slice(), &row.value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn torn() -> Fault {
+    Fault::bug(
+        "store",
+        "a thread panicked while it published a block, so memory is half old and half new",
+    )
+}
+
+/// The key of a reverse: its height, big endian.
+pub(crate) fn reverse_key(height: u64) -> Vec<u8> {
+    height.to_be_bytes().to_vec()
+}
+
+fn batch_format(batch: &mut Batch) {
+    batch.set(Family::Meta, FORMAT.to_vec(), Some(FORMAT_NOW.to_vec()));
+}
+
+fn batch_meta(batch: &mut Batch, rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+    for (key, value) in rows {
+        batch.set(Family::Meta, [NODE_META, key].concat(), value.clone());
+    }
+}
+
+/// Everything that one commit writes: rows, meta rows, head, the reverse of this block, less the reverse kept no more.
+fn commit_batch(view: &View<'_>, patch: &Patch, height: u64) -> Result<Batch, Fault> {
+    let before = &view.version()?.head;
+    if (patch.base_height, patch.base_app_hash) != (before.height, before.app_hash) {
+        return Err(Fault::bug(
+            "commit",
+            format!(
+                "the block was staged on height {}, but the head is {}",
+                patch.base_height, before.height
+            ),
+        ));
+    }
+    let is_next = before.height == 0 || before.height.checked_add(1) == Some(height);
+    if !is_next || height == 0 {
+        let finding = format!("height {height} does not follow height {}", before.height);
+        return Err(Fault::bug("commit", finding));
+    }
+    let mut batch = Batch::default();
+    for (id, table) in &patch.tables {
+        for RowChange { key, old: _, new } in &table.rows {
+            record::batch_row(&mut batch, *id, key, new.as_ref());
+        }
+    }
+    let replaced = patch.tables.iter().map(|(id, table)| {
+        let rows = table.rows.iter();
+        (
+            *id,
+            rows.map(|change| (&change.key, change.old.as_ref()))
+                .collect(),
+        )
+    });
+    let reverse = record::encode_reverse(before, replaced)?;
+    batch.set(Family::Reverse, reverse_key(height), Some(reverse));
+    let kept = u64::try_from(LAYERS).unwrap_or(u64::MAX);
+    if let Some(unkept) = height.checked_sub(kept) {
+        batch.set(Family::Reverse, reverse_key(unkept), None);
+    }
+    let head = Head {
+        height,
+        app_hash: patch.app_hash,
+        tables: patch.heads.clone(),
+    };
+    batch_format(&mut batch);
+    batch_meta(&mut batch, &patch.meta);
+    batch.set(Family::Meta, HEAD.to_vec(), Some(head.encode()?));
+    Ok(batch)
+}
+
+/// Everything that undoing the last block writes.
+fn rollback_batch(view: &View<'_>) -> Result<Batch, Fault> {
+    let version = view.version()?;
+    let height = version.head.height;
+    let Some(layer) = version.layers.back() else {
+        return Err(Fault::new(
+            "rollback",
+            format!("no block below height {height} is stored"),
+            "restore from a snapshot of an earlier height",
+        ));
+    };
+    let mut batch = Batch::default();
+    for (id, replaced) in &layer.tables {
+        for (key, old) in &replaced.rows {
+            record::batch_row(&mut batch, *id, key, old.as_ref());
+        }
+    }
+    batch.set(Family::Reverse, reverse_key(height), None);
+    let head = match layer.before.height {
+        0 => None,
+        _ => Some(layer.before.encode()?),
+    };
+    batch.set(Family::Meta, HEAD.to_vec(), head);
+    Ok(batch)
+}
