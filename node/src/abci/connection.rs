@@ -85,12 +85,11 @@ impl<R: Read, W: Write> Connection<'_, R, W> {
                     None => return Ok(self.flush()?),
                 },
             };
-            match request {
-                request::Value::CheckTx(first) => next = self.check_run(first)?,
-                other => {
-                    let answer = self.dispatch.answer(other).map_err(Failure::Stop)?;
-                    self.send(answer)?;
-                }
+            if let request::Value::CheckTx(first) = request {
+                next = self.check_run(first)?;
+            } else {
+                let answer = self.dispatch.answer(request).map_err(Failure::Stop)?;
+                self.send(answer)?;
             }
         }
     }
