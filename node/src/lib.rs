@@ -1,3 +1,4 @@
 //! The process around the state machine: ABCI, disk, HTTP API, metrics. It holds no rules of the chain.
 
 pub mod abci;
+pub mod comet;
