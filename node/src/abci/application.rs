@@ -22,6 +22,9 @@ pub enum Stop {
     /// It was told to stop here: a halt height or an upgrade.
     #[error("planned halt: {0}")]
     Planned(String),
+    /// Somebody asked the process to end.
+    #[error("asked to end: {0}")]
+    Asked(String),
 }
 
 /// The calls of the consensus connection. One at a time, in the order of ABCI 2.0.

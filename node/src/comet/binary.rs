@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The security floor, on the one line that this node speaks (0.38).
-pub const VERSION_MIN: Version = Version { major: 0, minor: 38, patch: 25 };
+pub const VERSION_MIN: Version = Version {
+    major: 0,
+    minor: 38,
+    patch: 25,
+};
 
 /// A release number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +25,11 @@ impl Version {
         let text = text.trim().trim_start_matches('v');
         let plain = text.split(['+', '-']).next()?;
         let mut parts = plain.split('.').map(|part| part.parse().ok());
-        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
+        let version = Self {
+            major: parts.next()??,
+            minor: parts.next()??,
+            patch: parts.next()??,
+        };
         parts.next().is_none().then_some(version)
     }
 
@@ -47,7 +55,9 @@ pub enum BinaryError {
         tools: PathBuf,
     },
     /// It does not run.
-    #[error("{path} does not answer 'version': {why}; set comet.binary to a CometBFT {VERSION_MIN} or later of that line")]
+    #[error(
+        "{path} does not answer 'version': {why}; set comet.binary to a CometBFT {VERSION_MIN} or later of that line"
+    )]
     Silent {
         /// The program.
         path: PathBuf,
@@ -55,7 +65,9 @@ pub enum BinaryError {
         why: String,
     },
     /// It is of another line, or below the security floor.
-    #[error("{path} is version {found}; {VERSION_MIN} or later of the line 0.38 is needed (run ./dev setup, or set comet.binary)")]
+    #[error(
+        "{path} is version {found}; {VERSION_MIN} or later of the line 0.38 is needed (run ./dev setup, or set comet.binary)"
+    )]
     Version {
         /// The program.
         path: PathBuf,
@@ -80,8 +92,13 @@ impl Binary {
             return Self::check(path);
         }
         let tools = tools_folder();
-        let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-        let places = on_path.into_iter().chain([tools.clone()]).map(|folder| folder.join("cometbft"));
+        let on_path = env::var_os("PATH")
+            .map(|path| env::split_paths(&path).collect::<Vec<_>>())
+            .unwrap_or_default();
+        let places = on_path
+            .into_iter()
+            .chain([tools.clone()])
+            .map(|folder| folder.join("cometbft"));
         let mut first_fault = None;
         for path in places.filter(|path| path.is_file()) {
             match Self::check(&path) {
@@ -93,15 +110,27 @@ impl Binary {
     }
 
     fn check(path: &Path) -> Result<Self, BinaryError> {
-        let silent = |why: String| BinaryError::Silent { path: path.to_owned(), why };
-        let output = Command::new(path).arg("version").output().map_err(|error| silent(error.to_string()))?;
+        let silent = |why: String| BinaryError::Silent {
+            path: path.to_owned(),
+            why,
+        };
+        let output = Command::new(path)
+            .arg("version")
+            .output()
+            .map_err(|error| silent(error.to_string()))?;
         if !output.status.success() {
             return Err(silent(output.status.to_string()));
         }
         let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         match Version::parse(&found) {
-            Some(version) if version.is_served() => Ok(Self { path: path.to_owned(), version }),
-            _other => Err(BinaryError::Version { path: path.to_owned(), found }),
+            Some(version) if version.is_served() => Ok(Self {
+                path: path.to_owned(),
+                version,
+            }),
+            _other => Err(BinaryError::Version {
+                path: path.to_owned(),
+                found,
+            }),
         }
     }
 }
@@ -109,6 +138,11 @@ impl Binary {
 /// Where `./dev setup` puts programs.
 fn tools_folder() -> PathBuf {
     let named = env::var_os("IO_CHAIN_TOOLS").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".cache/io-chain/tools");
+    let home = || {
+        env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default()
+            .join(".cache/io-chain/tools")
+    };
     named.unwrap_or_else(home).join("bin")
 }

@@ -56,11 +56,18 @@ pub struct Child {
 impl Child {
     /// Starts it, with its words on our standard error.
     pub fn start(launch: &Launch<'_>) -> Result<Self, ChildError> {
-        let failed = |source| ChildError::Start { path: launch.binary.path.display().to_string(), source };
+        let failed = |source| ChildError::Start {
+            path: launch.binary.path.display().to_string(),
+            source,
+        };
         let words = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
         let mut command = Command::new(&launch.binary.path);
         command.arg("start").arg("--home").arg(launch.home.folder());
-        command.arg("--proxy_app").arg(launch.proxy_app).args(["--abci", "socket"]).args(&launch.flags);
+        command
+            .arg("--proxy_app")
+            .arg(launch.proxy_app)
+            .args(["--abci", "socket"])
+            .args(&launch.flags);
         if launch.json_logs {
             // There is no flag for the format; CometBFT reads its settings from CMT_ variables too.
             command.env("CMT_LOG_FORMAT", "json");
@@ -69,7 +76,10 @@ impl Child {
         // A group of its own: Ctrl-C reaches us alone, and we end it in our order.
         command.process_group(0);
         let process = command.spawn().map_err(failed)?;
-        Ok(Self { process, ended: None })
+        Ok(Self {
+            process,
+            ended: None,
+        })
     }
 
     /// Its process id.
@@ -96,9 +106,15 @@ impl Child {
                 return Ok(status);
             }
             if start.elapsed() >= patience {
-                tracing::warn!(seconds = patience.as_secs(), "CometBFT did not end when asked; it is killed");
+                tracing::warn!(
+                    seconds = patience.as_secs(),
+                    "CometBFT did not end when asked; it is killed"
+                );
                 self.process.kill()?;
-                return Ok(self.process.wait().inspect(|status| self.ended = Some(*status))?);
+                return Ok(self
+                    .process
+                    .wait()
+                    .inspect(|status| self.ended = Some(*status))?);
             }
             thread::sleep(POLL);
         }
@@ -107,7 +123,9 @@ impl Child {
     /// Says in words how it ended.
     pub fn tell(status: ExitStatus) -> String {
         match (status.code(), status.signal()) {
-            (Some(code), _) => format!("CometBFT ended with exit code {code}; its last words stand above"),
+            (Some(code), _) => {
+                format!("CometBFT ended with exit code {code}; its last words stand above")
+            }
             (None, Some(signal)) => format!("CometBFT was ended by signal {signal}"),
             (None, None) => "CometBFT ended".to_owned(),
         }
@@ -115,7 +133,9 @@ impl Child {
 
     /// The process is not reaped before `ended` says so, so the number is still its own.
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        let id = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw);
         let id = id.ok_or_else(|| io::Error::other("the process id does not fit"))?;
         Ok(kill_process(id, signal)?)
     }

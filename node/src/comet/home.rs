@@ -108,7 +108,10 @@ impl GenesisDocument {
 pub fn address_of(key: &VerifyingKey) -> [u8; 20] {
     let digest = Sha256::digest(key.as_bytes());
     let mut address = [0; 20];
-    address.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    address
+        .iter_mut()
+        .zip(digest)
+        .for_each(|(to, from)| *to = from);
     address
 }
 
@@ -155,11 +158,19 @@ impl CometHome {
     pub fn init(&self, tuning: &Tuning) -> Result<(), HomeError> {
         for folder in ["config", "data"] {
             let path = self.0.join(folder);
-            fs::create_dir_all(&path).map_err(|source| HomeError::Io { what: "create", path, source })?;
+            fs::create_dir_all(&path).map_err(|source| HomeError::Io {
+                what: "create",
+                path,
+                source,
+            })?;
         }
         write_new(&self.config_file(), &settings(tuning), 0o644)?;
         let validator = fresh_key();
-        write_new(&self.validator_key_file(), &validator_key_json(&validator), 0o600)?;
+        write_new(
+            &self.validator_key_file(),
+            &validator_key_json(&validator),
+            0o600,
+        )?;
         let state = "{\n  \"height\": \"0\",\n  \"round\": 0,\n  \"step\": 0\n}";
         write_new(&self.0.join("data/priv_validator_state.json"), state, 0o600)?;
         let node = json!({ "priv_key": private_json(&fresh_key()) });
@@ -171,7 +182,11 @@ impl CometHome {
         let path = self.genesis_file();
         if path.exists() {
             let have = read(&path)?;
-            return if have == document { Ok(()) } else { Err(HomeError::Exists { path }) };
+            return if have == document {
+                Ok(())
+            } else {
+                Err(HomeError::Exists { path })
+            };
         }
         write_new(&path, document, 0o644)
     }
@@ -179,12 +194,18 @@ impl CometHome {
     /// This node's consensus key, public half; nothing where a remote signer holds it.
     pub fn validator_key(&self) -> Result<Option<VerifyingKey>, HomeError> {
         let path = self.validator_key_file();
-        if path.exists() { read_key(&path).map(|key| Some(key.verifying_key())) } else { Ok(None) }
+        if path.exists() {
+            read_key(&path).map(|key| Some(key.verifying_key()))
+        } else {
+            Ok(None)
+        }
     }
 
     /// How peers name this node.
     pub fn node_id(&self) -> Result<String, HomeError> {
-        Ok(node_id_of(&read_key(&self.node_key_file())?.verifying_key()))
+        Ok(node_id_of(
+            &read_key(&self.node_key_file())?.verifying_key(),
+        ))
     }
 }
 
@@ -207,23 +228,42 @@ fn validator_key_json(key: &SigningKey) -> String {
 }
 
 fn read(path: &Path) -> Result<String, HomeError> {
-    fs::read_to_string(path).map_err(|source| HomeError::Io { what: "read", path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| HomeError::Io {
+        what: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, HomeError> {
-    let bad = |why: String| HomeError::BadKey { path: path.to_owned(), why };
+    let bad = |why: String| HomeError::BadKey {
+        path: path.to_owned(),
+        why,
+    };
     let file: Value = serde_json::from_str(&read(path)?).map_err(|error| bad(error.to_string()))?;
     let value = file.pointer("/priv_key/value").and_then(Value::as_str);
     let value = value.ok_or_else(|| bad("priv_key.value is missing".to_owned()))?;
-    let bytes = BASE64.decode(value).map_err(|error| bad(error.to_string()))?;
-    let bytes = <[u8; 64]>::try_from(bytes).map_err(|bytes| bad(format!("{} bytes, not 64", bytes.len())))?;
+    let bytes = BASE64
+        .decode(value)
+        .map_err(|error| bad(error.to_string()))?;
+    let bytes = <[u8; 64]>::try_from(bytes)
+        .map_err(|bytes| bad(format!("{} bytes, not 64", bytes.len())))?;
     SigningKey::from_keypair_bytes(&bytes).map_err(|error| bad(error.to_string()))
 }
 
 /// Writes a file that does not exist, and leaves one that does.
 fn write_new(path: &Path, content: &str, mode: u32) -> Result<(), HomeError> {
-    let failed = |source| HomeError::Io { what: "write", path: path.to_owned(), source };
-    match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+    let failed = |source| HomeError::Io {
+        what: "write",
+        path: path.to_owned(),
+        source,
+    };
+    match fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+    {
         Ok(mut file) => {
             file.write_all(content.as_bytes()).map_err(failed)?;
             file.sync_all().map_err(failed)
@@ -235,7 +275,14 @@ fn write_new(path: &Path, content: &str, mode: u32) -> Result<(), HomeError> {
 
 /// Only what differs from CometBFT's defaults, each with its reason.
 fn settings(tuning: &Tuning) -> String {
-    let Tuning { moniker, p2p_listen, rpc_listen, persistent_peers, private_network, timeout_commit_ms } = tuning;
+    let Tuning {
+        moniker,
+        p2p_listen,
+        rpc_listen,
+        persistent_peers,
+        private_network,
+        timeout_commit_ms,
+    } = tuning;
     let text = |value: &String| Value::from(value.as_str()).to_string();
     format!(
         r#"# CometBFT's settings, written once by `io-node init`. Edit them freely: nothing writes here again.

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::binary::Version;
-use super::{Binary, BinaryError, CometHome, GenesisDocument, HomeError, Tuning, address_of, node_id_of};
+use super::{
+    Binary, BinaryError, CometHome, GenesisDocument, HomeError, Tuning, address_of, node_id_of,
+};
 
 fn tuning() -> Tuning {
     Tuning {
@@ -46,9 +48,15 @@ fn a_named_program_of_another_version_is_refused_with_its_version() {
     let folder = tempfile::tempdir().unwrap();
     let old = program(folder.path(), "0.38.21");
     let refused = Binary::find(Some(&old));
-    assert!(matches!(&refused, Err(BinaryError::Version { found, .. }) if found == "0.38.21"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(BinaryError::Version { found, .. }) if found == "0.38.21"),
+        "{refused:?}"
+    );
     let silent = Binary::find(Some(&folder.path().join("absent")));
-    assert!(matches!(silent, Err(BinaryError::Silent { .. })), "{silent:?}");
+    assert!(
+        matches!(silent, Err(BinaryError::Silent { .. })),
+        "{silent:?}"
+    );
     let good = Binary::find(Some(&program(folder.path(), "0.38.25"))).unwrap();
     assert_eq!(good.version.to_string(), "0.38.25");
 }
@@ -59,12 +67,27 @@ fn init_writes_what_is_missing_and_changes_nothing_that_exists() {
     let home = CometHome::new(folder.path().join("cometbft"));
     home.init(&tuning()).unwrap();
     let read = |file: &str| fs::read_to_string(home.folder().join(file)).unwrap();
-    let files = ["config/config.toml", "config/node_key.json", "config/priv_validator_key.json", "data/priv_validator_state.json"];
+    let files = [
+        "config/config.toml",
+        "config/node_key.json",
+        "config/priv_validator_key.json",
+        "data/priv_validator_state.json",
+    ];
     let first: Vec<String> = files.iter().map(|file| read(file)).collect();
-    home.init(&Tuning { moniker: "other".to_owned(), ..tuning() }).unwrap();
-    assert_eq!(files.iter().map(|file| read(file)).collect::<Vec<_>>(), first);
+    home.init(&Tuning {
+        moniker: "other".to_owned(),
+        ..tuning()
+    })
+    .unwrap();
+    assert_eq!(
+        files.iter().map(|file| read(file)).collect::<Vec<_>>(),
+        first
+    );
     for secret in &files[1..3] {
-        let mode = fs::metadata(home.folder().join(secret)).unwrap().permissions().mode();
+        let mode = fs::metadata(home.folder().join(secret))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
     let settings: toml::Table = first[0].parse().unwrap();
@@ -79,8 +102,16 @@ fn the_files_are_what_cometbft_itself_reads() {
     home.init(&tuning()).unwrap();
     let binary = Binary::find(None).unwrap_or_else(|error| panic!("{error}"));
     let ask = |verb: &str| {
-        let output = Command::new(&binary.path).args([verb, "--home"]).arg(folder.path()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(&binary.path)
+            .args([verb, "--home"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     assert_eq!(ask("show-node-id"), home.node_id().unwrap());
@@ -101,7 +132,14 @@ fn a_second_genesis_is_refused_and_the_same_one_is_not() {
         let validators = vec![(key, 5, "one".to_owned())];
         let genesis_time = "2026-01-01T00:00:00Z".to_owned();
         let app_state = serde_json::json!({ "n": 1 });
-        GenesisDocument { chain_id: chain.to_owned(), genesis_time, validators, app_state }.to_json().to_string()
+        GenesisDocument {
+            chain_id: chain.to_owned(),
+            genesis_time,
+            validators,
+            app_state,
+        }
+        .to_json()
+        .to_string()
     };
     home.install_genesis(&document("one")).unwrap();
     home.install_genesis(&document("one")).unwrap();
@@ -123,7 +161,10 @@ fn a_damaged_key_file_is_named() {
     ] {
         fs::write(&path, damage).unwrap();
         let error = home.node_id().unwrap_err();
-        assert!(matches!(&error, HomeError::BadKey { path: named, .. } if *named == path), "{error:?}");
+        assert!(
+            matches!(&error, HomeError::BadKey { path: named, .. } if *named == path),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(why), "{error}");
     }
 }
