@@ -7,6 +7,15 @@ use crate::seed::{Nonce, NoncesError, absorb_nonces};
 
 const COMMIT_CONTEXT: &str = "io-chain challenge 1 commit";
 
+/// The two roots of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Roots {
+    /// Root over the digests of the steps of phase A.
+    pub root_a: Digest,
+    /// Root over the digests of the tables of phase B.
+    pub root_b: Digest,
+}
+
 /// The root over the digests of all steps, in order. Allocates a list as long as the digests.
 #[must_use]
 pub fn root_a(digests: &[Digest]) -> Digest {

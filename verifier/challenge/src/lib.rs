@@ -55,7 +55,9 @@ mod check;
 mod commit;
 mod draw;
 mod engine;
+mod flaw;
 mod fraud;
+mod fraud_wire;
 mod host;
 mod list;
 mod num;
@@ -68,12 +70,11 @@ mod tree;
 mod walk;
 mod wire;
 
-pub use check::{
-    Flaw, OpeningError, Part, PartError, Roots, check_element, check_openings, check_walk,
-};
-pub use commit::{commit_hash, root_a, root_b};
+pub use check::{check_element, check_openings, check_walk};
+pub use commit::{Roots, commit_hash, root_a, root_b};
 pub use draw::{Draw, DrawError, DrawInput, Element, WalkIndex};
 pub use engine::{Engine, EngineError, FillRoots, Run, WalkRoots};
+pub use flaw::{Flaw, OpeningError, Part, PartError};
 pub use fraud::{Fraud, FraudError, FraudProof, Judgement, check_fraud_proof, judge};
 pub use host::{HostEngine, Kernels, Scalar, ScalarEngine};
 pub use opening::{Assembler, ElementOpening, Lists, Openings, Span, WalkOpening};
