@@ -239,7 +239,7 @@ impl Version {
             .layers
             .iter()
             .map(|layer| layer.before.height)
-            .find(|before| before.saturating_add(PROOF_HEIGHTS) > highest)
+            .find(|before| *before > 0 && before.saturating_add(PROOF_HEIGHTS) > highest)
             .unwrap_or(highest);
         if height == highest {
             let (head, layers) = (&self.head, Vec::new());
