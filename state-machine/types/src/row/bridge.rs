@@ -81,6 +81,8 @@ pub struct Batch {
     pub burned: [Amount; 3],
     /// Payouts frozen, by asset number.
     pub payout_totals: [Amount; 3],
+    /// Deposits credited at the freeze, by asset number.
+    pub deposited: [Amount; 3],
     /// Number of the last credited deposit at the freeze.
     pub deposit_number: u64,
 }

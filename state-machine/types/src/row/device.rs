@@ -102,6 +102,10 @@ pub struct UptimeChain {
     pub full_epochs: u32,
     /// The first slot in which the device is expected to be up.
     pub expected_from: Slot,
+    /// Counted slots missed since the last link, as far as slots are judged.
+    pub missed: u32,
+    /// Whether so many are missed that the device counts as down.
+    pub counted_down: bool,
 }
 
 /// A device's stake. Table `stakes`, key: device id.

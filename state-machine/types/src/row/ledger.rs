@@ -70,12 +70,16 @@ pub enum HoldPurpose {
     BookingFees(BookingId),
     /// A device's stake.
     Stake(DeviceId),
-    /// A bond that stands for a verifier's task or a fraud report.
-    Bond,
+    /// A verifier's stake, which also stands for its task bonds.
+    Verifier(crate::id::AccountId),
+    /// The bond of a fraud report.
+    Report(crate::id::ChallengeId),
 }
 
 /// Money reserved inside the ledger. Table `holds`, key: hold id.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct Hold {
     /// Whose money.
     pub owner: Holder,

@@ -18,6 +18,8 @@ pub struct VerifierRow {
     pub url: String,
     /// Its stake: weight in draws and medians, IO.
     pub stake: Amount,
+    /// The hold that reserves it; task bonds are taken from it.
+    pub hold: crate::id::HoldId,
     /// Whether it may be drawn.
     pub active: bool,
     /// Task bonds lost so far, IO.

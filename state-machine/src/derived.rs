@@ -1,0 +1,34 @@
+//! Indices that follow from the rows of the last commit. They are no tables: they are rebuilt at start, and kept by each
+//! commit's write set. They always show the state *before* the block in the works; what the block itself changed is read
+//! from its [`State`](crate::state::State).
+
+use io_storage::{Fault, Snapshot, WriteSet};
+
+/// All derived indices. Each belongs to the component that made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// Devices by model and rank, open orders by renter, bookings that run, devices by next challenge.
+    pub market: crate::market::Index,
+    /// Devices by their last link.
+    pub uptime: crate::uptime::Index,
+    /// Running challenges and devices by due time.
+    pub verification: crate::verification::Index,
+}
+
+impl Derived {
+    /// Builds everything from rows.
+    pub fn rebuild(snapshot: &dyn Snapshot) -> Result<Self, Fault> {
+        Ok(Self {
+            market: crate::market::Index::rebuild(snapshot)?,
+            uptime: crate::uptime::Index::rebuild(snapshot)?,
+            verification: crate::verification::Index::rebuild(snapshot)?,
+        })
+    }
+
+    /// Follows one commit.
+    pub fn apply(&mut self, changes: &WriteSet) -> Result<(), Fault> {
+        self.market.apply(changes)?;
+        self.uptime.apply(changes)?;
+        self.verification.apply(changes)
+    }
+}

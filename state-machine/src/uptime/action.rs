@@ -1,0 +1,257 @@
+//! Duties of uptime: hash chains and links.
+
+use io_storage::Fault;
+use io_types::action::{Heartbeats, RegisterUptimeChain};
+use io_types::codec::sha256;
+use io_types::row::{DeviceState, UptimeChain};
+use io_types::{AccountId, DeviceId, Event, Hash, Reason, Rejection, Slot};
+
+use crate::context::BlockContext;
+use crate::device;
+use crate::dispatch::Execute;
+use crate::error::ActionError;
+use crate::state::State;
+use crate::tables::UPTIME;
+use crate::uptime::bit;
+
+/// Most entries of one batch.
+const ENTRIES_MAX: usize = 10_000;
+/// Epochs of bits that are kept: the open one, and those that the late window has not closed.
+const EPOCHS_KEPT: usize = 3;
+
+impl Execute for RegisterUptimeChain {
+    /// Rules in order: 502.
+    fn check_stateless(&self) -> Result<(), Rejection> {
+        if self.slots == 0 {
+            return Err(Rejection::BadChain {
+                what: "it covers no slot",
+            });
+        }
+        Ok(())
+    }
+
+    /// Rules in order: 401, 503, 406, 502 (length, first slot), 116.
+    fn check_duty(
+        &self,
+        signer: AccountId,
+        block: &BlockContext,
+        state: &State<'_>,
+    ) -> Result<(), ActionError> {
+        let Self {
+            device,
+            anchor: _,
+            first_slot,
+            slots,
+        } = *self;
+        let row = device::keyed(state, device, signer)?;
+        let params = &block.params.uptime;
+        if row.state == DeviceState::Retired {
+            return Err(Rejection::DeviceRetired { device }.into());
+        }
+        if slots > params.chain_slots_max {
+            return Err(Rejection::BadChain {
+                what: "it is longer than the parameter allows",
+            }
+            .into());
+        }
+        let now = block.slot();
+        if first_slot.plus(params.late_slots) < now
+            || first_slot > now.plus(u64::from(params.chain_slots_max))
+        {
+            return Err(Rejection::BadChain {
+                what: "its first slot is over, or too far ahead",
+            }
+            .into());
+        }
+        let Some(old) = UPTIME.get(state, &device)? else {
+            return Ok(());
+        };
+        if first_slot <= old.link_slot {
+            return Err(Rejection::BadChain {
+                what: "its first slot has a link already",
+            }
+            .into());
+        }
+        let quarter = u64::from(params.chain_slots_max).div_euclid(4);
+        let ends_soon = old.last_slot <= now.plus(quarter);
+        let is_lost = now
+            > old
+                .link_slot
+                .plus(params.late_slots)
+                .plus(params.down_after_slots);
+        if !ends_soon && !is_lost {
+            return Err(Rejection::StaleDuty {
+                what: "the present chain is in use and far from its end".to_owned(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &self,
+        signer: AccountId,
+        block: &BlockContext,
+        state: &mut State<'_>,
+    ) -> Result<(), ActionError> {
+        self.check_duty(signer, block, state)?;
+        let Self {
+            device,
+            anchor,
+            first_slot,
+            slots,
+        } = *self;
+        let old = UPTIME.get(state, &device)?;
+        let (epochs, full_epochs, missed, counted_down) = old
+            .map_or((Vec::new(), 0, 0, false), |old| {
+                (old.epochs, old.full_epochs, old.missed, old.counted_down)
+            });
+        let chain = UptimeChain {
+            link: anchor,
+            link_slot: Slot(first_slot.0.saturating_sub(1)),
+            last_slot: Slot(
+                first_slot
+                    .0
+                    .saturating_add(u64::from(slots))
+                    .saturating_sub(1),
+            ),
+            epochs,
+            full_epochs,
+            expected_from: first_slot,
+            missed,
+            counted_down,
+        };
+        UPTIME.put(state, &device, &chain);
+        state.emit(Event::UptimeChainRegistered {
+            device,
+            first_slot,
+            last_slot: chain.last_slot,
+        });
+        Ok(())
+    }
+}
+
+impl Execute for Heartbeats {
+    /// Rules in order: 507.
+    fn check_stateless(&self) -> Result<(), Rejection> {
+        if self.entries.is_empty() || self.entries.len() > ENTRIES_MAX {
+            return Err(Rejection::EmptyBatch);
+        }
+        Ok(())
+    }
+
+    /// Rules in order: 505, then 501 and 503 for a batch of one by a device key, else 506; 504 unless at least half of the
+    /// entries do something new.
+    fn check_duty(
+        &self,
+        signer: AccountId,
+        block: &BlockContext,
+        state: &State<'_>,
+    ) -> Result<(), ActionError> {
+        let Self { slot, entries } = self;
+        require_open(block, *slot)?;
+        if !block.params.uptime.carriers.contains(&signer) {
+            let [(device, _link)] = entries.as_slice() else {
+                return Err(Rejection::NotACarrier.into());
+            };
+            device::keyed(state, *device, signer)?;
+            if !UPTIME.contains(state, device)? {
+                return Err(Rejection::NoUptimeChain { device: *device }.into());
+            }
+        }
+        let mut new = 0_usize;
+        for (device, link) in entries {
+            if next(state, block, *device, *slot, link)?.is_some() {
+                new = new.saturating_add(1);
+            }
+        }
+        if new.saturating_mul(2) < entries.len() {
+            return Err(Rejection::NoNewLinks.into());
+        }
+        Ok(())
+    }
+
+    /// Entries that are stale, repeated or wrong are skipped; they never reject the rest.
+    fn execute(
+        &self,
+        _signer: AccountId,
+        block: &BlockContext,
+        state: &mut State<'_>,
+    ) -> Result<(), ActionError> {
+        let Self { slot, entries } = self;
+        require_open(block, *slot)?;
+        for (device, link) in entries {
+            if let Some(chain) = next(state, block, *device, *slot, link)? {
+                UPTIME.put(state, device, &chain);
+                come_back(state, block, *device)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether links of a slot are taken at the block's time: from the slot's beginning until the late window is over.
+fn require_open(block: &BlockContext, slot: Slot) -> Result<(), Rejection> {
+    let now = block.slot();
+    if slot > now || slot.plus(block.params.uptime.late_slots) < now {
+        return Err(Rejection::SlotNotOpen { slot });
+    }
+    Ok(())
+}
+
+/// The chain after a link, or none if the link does nothing new or is wrong.
+fn next(
+    state: &State<'_>,
+    block: &BlockContext,
+    device: DeviceId,
+    slot: Slot,
+    link: &Hash,
+) -> Result<Option<UptimeChain>, Fault> {
+    let Some(mut chain) = UPTIME.get(state, &device)? else {
+        return Ok(None);
+    };
+    let steps = slot.0.saturating_sub(chain.link_slot.0);
+    if steps == 0
+        || slot > chain.last_slot
+        || steps > block.params.uptime.skip_slots_max.saturating_add(1)
+    {
+        return Ok(None);
+    }
+    let mut walked = *link;
+    for _step in 0..steps {
+        walked = sha256(&walked.0);
+    }
+    if walked != chain.link {
+        return Ok(None);
+    }
+    chain.link = *link;
+    chain.link_slot = slot;
+    chain.missed = 0;
+    chain.counted_down = false;
+    match chain
+        .epochs
+        .iter_mut()
+        .find(|(epoch, _bits)| *epoch == slot.epoch())
+    {
+        Some((_epoch, bits)) => *bits |= bit(slot),
+        None => chain.epochs.push((slot.epoch(), bit(slot))),
+    }
+    let surplus = chain.epochs.len().saturating_sub(EPOCHS_KEPT);
+    chain.epochs.drain(..surplus);
+    Ok(Some(chain))
+}
+
+/// A device that shows up again is no longer `Down`.
+fn come_back(state: &mut State<'_>, block: &BlockContext, id: DeviceId) -> Result<(), Fault> {
+    let mut row = device::read(state, id)?;
+    if row.state == DeviceState::Down {
+        let to = if row.booking.is_some() {
+            DeviceState::Hired
+        } else {
+            device::idle_state(&row)
+        };
+        device::change_state(state, block, &mut row, to, Reason::Normal);
+        device::write(state, &row);
+    }
+    Ok(())
+}
