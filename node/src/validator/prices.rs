@@ -1,0 +1,148 @@
+//! Prices from HTTP, a file, or a fixed value: the median of those that answer with something fresh.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use io_types::extension::PricesPart;
+use serde_json::Value;
+
+use crate::config::{PriceUnit, Prices};
+
+/// What was published longer ago is no price of now, ms.
+const FRESH_MS: u64 = 60_000;
+
+/// How long one source may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The largest document that is read, bytes.
+const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Reads the configured sources.
+#[derive(Debug)]
+pub struct PriceReader {
+    settings: Prices,
+    http: reqwest::Client,
+}
+
+impl PriceReader {
+    /// A reader of these sources.
+    ///
+    /// # Errors
+    /// The HTTP client can not be made.
+    pub fn new(settings: &Prices) -> Result<Self, String> {
+        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().map_err(|error| error.to_string())?;
+        Ok(Self { settings: settings.clone(), http })
+    }
+
+    /// One look at all sources.
+    ///
+    /// # Errors
+    /// Why there is no price: which sources failed, and how.
+    pub async fn read(&self) -> Result<PricesPart, String> {
+        let asked = self.settings.sources.iter().map(|source| self.ask(source));
+        let answers = futures_util::future::join_all(asked).await;
+        let now = now_ms();
+        let mut good = Vec::new();
+        let mut faults = Vec::new();
+        for (source, answer) in self.settings.sources.iter().zip(answers) {
+            let fresh = answer.and_then(|part| {
+                let age = now.saturating_sub(part.published_ms);
+                if age > FRESH_MS { Err(format!("published {} s ago", Duration::from_millis(age).as_secs())) } else { Ok(part) }
+            });
+            match fresh {
+                Ok(part) => good.push(part),
+                Err(why) => faults.push(format!("{source}: {why}")),
+            }
+        }
+        let needed = self.settings.sources.len().min(2);
+        if good.is_empty() || good.len() < needed {
+            return Err(format!("{} of {} sources answered, {needed} needed: {}", good.len(), self.settings.sources.len(), faults.join("; ")));
+        }
+        Ok(median(&good))
+    }
+
+    async fn ask(&self, source: &str) -> Result<PricesPart, String> {
+        if let Some(fixed) = source.strip_prefix("fixed:") {
+            let (io, usdc) = fixed.split_once(',').ok_or("give fixed:IO,USDC")?;
+            return part(parse_price(io, PriceUnit::Usd)?, parse_price(usdc, PriceUnit::Usd)?, now_ms());
+        }
+        let bytes = match source.strip_prefix("file:") {
+            Some(path) => tokio::fs::read(PathBuf::from(path)).await.map_err(|error| error.to_string())?,
+            None => self.fetch(source).await?,
+        };
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            return Err(format!("the document has over {DOCUMENT_BYTES_MAX} bytes"));
+        }
+        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("no JSON: {error}"))?;
+        let number = |pointer: &str| {
+            let value = document.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}"))?;
+            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            Ok::<String, String>(text)
+        };
+        let Prices { unit, io_pointer, usdc_pointer, published_pointer, sources: _, poll_ms: _ } = &self.settings;
+        let published = number(published_pointer)?;
+        let published = published.parse().map_err(|_| format!("{published} at {published_pointer} is no time in ms"))?;
+        part(parse_price(&number(io_pointer)?, *unit)?, parse_price(&number(usdc_pointer)?, *unit)?, published)
+    }
+
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
+        let failed = |error: reqwest::Error| error.without_url().to_string();
+        let mut answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > DOCUMENT_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn part(io: u64, usdc: u64, published_ms: u64) -> Result<PricesPart, String> {
+    if io == 0 || usdc == 0 {
+        return Err("a price of zero".to_owned());
+    }
+    Ok(PricesPart { io, usdc, published_ms })
+}
+
+/// The lower median of each price, published when the oldest of them was.
+fn median(parts: &[PricesPart]) -> PricesPart {
+    let middle = |mut values: Vec<u64>| {
+        values.sort_unstable();
+        let index = values.len().saturating_sub(1) >> 1;
+        values.get(index).copied().unwrap_or(0)
+    };
+    PricesPart {
+        io: middle(parts.iter().map(|part| part.io).collect()),
+        usdc: middle(parts.iter().map(|part| part.usdc).collect()),
+        published_ms: parts.iter().map(|part| part.published_ms).min().unwrap_or(0),
+    }
+}
+
+/// Micro-dollars of a number as written; what is smaller is cut off.
+///
+/// # Errors
+/// The text is no such number, or too large.
+pub fn parse_price(text: &str, unit: PriceUnit) -> Result<u64, String> {
+    let bad = || format!("{text:?} is no price");
+    let text = text.trim();
+    if unit == PriceUnit::MicroUsd {
+        return text.parse().map_err(|_| bad());
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return Err(bad());
+    }
+    let micro: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    let dollars: u64 = whole.parse().map_err(|_| bad())?;
+    let micro: u64 = micro.parse().map_err(|_| bad())?;
+    dollars.checked_mul(1_000_000).and_then(|dollars| dollars.checked_add(micro)).ok_or_else(bad)
+}
