@@ -1,0 +1,59 @@
+//! The three calls that the standard library does not offer: signals to groups, groups for children, an end with the parent.
+#![expect(unsafe_code, reason = "system calls; each block says why it is sound")]
+
+use std::{io, os::unix::process::CommandExt, process::Command};
+
+/// What can be told to a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// End in good order; to its group.
+    Terminate,
+    /// End at once; to the child alone.
+    Kill,
+    /// End at once; to its group.
+    KillGroup,
+    /// Stand still; to its group.
+    Pause,
+    /// Go on; to its group.
+    Resume,
+}
+
+/// Sends a signal to the child `pid`, which leads its own group. Errors: the system's, above all that it has ended.
+pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    let (target, number) = match signal {
+        Signal::Kill => (pid, libc::SIGKILL),
+        Signal::Terminate => (pid.wrapping_neg(), libc::SIGTERM),
+        Signal::KillGroup => (pid.wrapping_neg(), libc::SIGKILL),
+        Signal::Pause => (pid.wrapping_neg(), libc::SIGSTOP),
+        Signal::Resume => (pid.wrapping_neg(), libc::SIGCONT),
+    };
+    // SAFETY: kill takes two integers and touches no memory of ours.
+    let answer = unsafe { libc::kill(target, number) };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Makes a command's child lead a group of its own and end when the thread that starts it ends.
+pub fn prepare(command: &mut Command) {
+    command.process_group(0);
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec the child calls prctl alone, which allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(end_with_parent);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> io::Result<()> {
+    // SAFETY: prctl with this option takes one integer and touches no memory of ours.
+    let answer = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
