@@ -1,12 +1,12 @@
 //! What a block will make true, worked out but not yet done.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use crate::{TableId, hash::Hash, record::TableHead, rows::TablePatch};
+use crate::{TableId, hash::Hash, key::hex, record::TableHead, rows::TablePatch};
 
 /// A staged block: its rows with their indices, the nodes that change, and the app hash. Nothing has changed yet; dropping
 /// it leaves no trace.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Patch {
     pub(crate) base_height: u64,
     pub(crate) base_app_hash: Hash,
@@ -16,6 +16,18 @@ pub struct Patch {
     pub(crate) app_hash: Hash,
     /// Meta rows to write with the block, by key; none removes.
     pub(crate) meta: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Patch of {} rows over height {} to {}",
+            self.rows(),
+            self.base_height,
+            hex(&self.app_hash)
+        )
+    }
 }
 
 impl Patch {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::{Bound, ControlFlow},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
@@ -10,6 +11,7 @@ use crate::{
     Fault, Patch, Proof, ProveError, Snapshot, TableId, TableSpec, Value, Visit, WriteSet,
     backend::{Backend, Batch, Family},
     hash::Hash,
+    key::hex,
     open,
     record::{self, FORMAT, FORMAT_NOW, HEAD, Head, NODE_META},
     rows::{Row, RowChange},
@@ -20,18 +22,37 @@ use crate::{
 pub(crate) type Meta = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The rows of the chain. One thread stages and commits; any thread may read through [`Store::reader`].
-#[derive(Debug)]
 pub struct Store {
     published: Arc<RwLock<Version>>,
     durable: Mutex<Durable>,
     meta: RwLock<Meta>,
 }
 
-#[derive(Debug)]
 struct Durable {
     backend: Box<dyn Backend>,
     /// The fault of an earlier write. What is on disk since then is known only to who reopens it.
     broken: Option<Fault>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store at ")?;
+        self.snapshot().fmt(f)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader at ")?;
+        self.snapshot().fmt(f)
+    }
+}
+
+/// The height and the app hash, never the rows: there may be millions.
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "height {} ({})", self.height(), hex(&self.app_hash()))
+    }
 }
 
 impl Durable {
@@ -183,7 +204,7 @@ impl Store {
 pub type VisitIndexed<'v> = dyn FnMut(u32, &[u8], &Value) -> ControlFlow<()> + 'v;
 
 /// Reads the published version from any thread.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader(Arc<RwLock<Version>>);
 
 impl Reader {
@@ -195,7 +216,6 @@ impl Reader {
 
 /// The published version, which cannot change while this lives. Do not take a second view in the same thread while one is
 /// alive: a commit that waits between the two would block both for ever.
-#[derive(Debug)]
 pub struct View<'s> {
     version: RwLockReadGuard<'s, Version>,
     is_torn: bool,

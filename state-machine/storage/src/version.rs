@@ -18,7 +18,6 @@ pub const PROOF_HEIGHTS: u64 = 4;
 pub(crate) const LAYERS: usize = 4;
 
 /// All rows and trees at one height.
-#[derive(Debug)]
 pub(crate) struct Version {
     pub(crate) specs: &'static [TableSpec],
     pub(crate) tables: BTreeMap<TableId, Table>,

@@ -174,8 +174,7 @@ fn broken_reverses_are_refused() {
     let (at, _) = bytes
         .windows(3)
         .enumerate()
-        .filter(|(_, window)| window[2] == PARAMS.0)
-        .last()
+        .rfind(|(_, window)| window[2] == PARAMS.0)
         .unwrap();
     bytes[at] ^= 1;
     disk.tamper(Family::Reverse, heights[3], Some(bytes))

@@ -34,8 +34,8 @@ proptest! {
         }
         let reopened = open(&disk).unwrap();
         prop_assert_eq!(reopened.app_hash(), store.app_hash());
-        for at in height..blocks.len() {
-            run(&reopened, &blocks[at], at as u64 + 1).unwrap();
+        for (above, block) in (1..).zip(&blocks).skip(height) {
+            run(&reopened, block, above).unwrap();
         }
         prop_assert_eq!(reopened.app_hash(), models.last().unwrap().app_hash());
     }

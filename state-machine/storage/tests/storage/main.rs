@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::as_conversions,
-    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::integer_division,

@@ -58,7 +58,9 @@ impl Model {
             for (key, value) in last {
                 if let (Some(value), false) = (value, rows.contains_key(key)) {
                     let used: BTreeSet<usize> = rows.values().map(|row| row.0).collect();
-                    let index = (0..).find(|index| !used.contains(index)).unwrap();
+                    let index = (0..=used.len())
+                        .find(|index| !used.contains(index))
+                        .unwrap();
                     rows.insert(key.clone(), (index, value.clone()));
                 }
             }
