@@ -1,72 +1,22 @@
-//! The market. (Being written.)
-use io_storage::{Fault, Snapshot, WriteSet};
-use io_types::AccountId;
-use io_types::Rejection;
-use io_types::Slot;
-use io_types::action::*;
-use io_types::api::Quote;
+//! The market: orders, matching, bookings, metering.
+//!
+//! Owns tables `orders`, `open_orders`, `bookings`. Matching is a pure function of state: the book as it stood at the
+//! start of the block plus this block's orders; asks count as of the start of the block, states and stakes as of its end.
+//!
+//! - INV-31: an open order has a hold of the highest cost with fees; a matched, cancelled or expired one has none.
+//! - INV-32: what a booking took is what was paid to suppliers, to fees and to the treasury, plus what went back.
 
-use crate::context::BlockContext;
-use crate::derived::Derived;
-use crate::dispatch::Execute;
-use crate::error::ActionError;
-use crate::state::State;
+mod action;
+mod block;
+mod booking;
+mod index;
+mod matching;
+mod report;
+pub mod terms;
+#[cfg(test)]
+mod tests;
 
-/// Derived index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Index;
-
-impl Index {
-    /// From rows.
-    pub fn rebuild(_snapshot: &dyn Snapshot) -> Result<Self, Fault> {
-        Ok(Self)
-    }
-    /// Follows a commit.
-    pub fn apply(&mut self, _changes: &WriteSet) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-/// Expiries.
-pub fn expire(
-    _state: &mut State<'_>,
-    _block: &BlockContext,
-    _derived: &Derived,
-) -> Result<(), Fault> {
-    Ok(())
-}
-/// Matching.
-pub fn match_orders(
-    _state: &mut State<'_>,
-    _block: &BlockContext,
-    _derived: &Derived,
-) -> Result<(), Fault> {
-    Ok(())
-}
-/// Metering.
-pub fn meter_slot(
-    _state: &mut State<'_>,
-    _block: &BlockContext,
-    _derived: &Derived,
-    _slot: Slot,
-    _neutral: bool,
-) -> Result<(), Fault> {
-    Ok(())
-}
-/// Quote.
-pub fn quote(
-    _order: &PlaceOrder,
-    _block: &BlockContext,
-    _derived: &Derived,
-    _state: &mut State<'_>,
-) -> Result<Quote, ActionError> {
-    Err(Rejection::NoModels.into())
-}
-macro_rules! later {
-    ($($t:ty),*) => {$(
-        impl Execute for $t {
-            fn check_stateless(&self) -> Result<(), Rejection> { Ok(()) }
-            fn execute(&self, _s: AccountId, _b: &BlockContext, _st: &mut State<'_>) -> Result<(), ActionError> { Ok(()) }
-        }
-    )*};
-}
-later!(PlaceOrder, CancelOrder, Deliver, NotDelivered, EndBooking);
+pub use block::{expire, meter_slot};
+pub use index::Index;
+pub use matching::match_orders;
+pub use report::quote;

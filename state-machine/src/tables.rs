@@ -55,6 +55,8 @@ pub const DEVICE_RESULTS: Table<(Epoch, DeviceId), DeviceResult> = Table::new(26
 pub const ORDERS: Table<OrderId, Order> = Table::new(30);
 /// Bookings.
 pub const BOOKINGS: Table<BookingId, Booking> = Table::new(31);
+/// How many orders of an account are open.
+pub const OPEN_ORDERS: Table<AccountId, u32> = Table::new(32);
 /// Challenges.
 pub const CHALLENGES: Table<ChallengeId, Challenge> = Table::new(40);
 /// Verifiers.
@@ -103,6 +105,7 @@ pub static SPECS: &[TableSpec] = &[
     spec(26, "device_results", Leaf::Page),
     spec(30, "orders", Leaf::Page),
     spec(31, "bookings", Leaf::Row),
+    spec(32, "open_orders", Leaf::Page),
     spec(40, "challenges", Leaf::Page),
     spec(41, "verifiers", Leaf::Page),
     spec(42, "beacon", Leaf::Page),
