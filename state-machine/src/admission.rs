@@ -66,92 +66,75 @@ pub fn check(
     state: &State<'_>,
     pending: Option<&Pending>,
 ) -> Result<Amount, ActionError> {
-    let TransactionBody {
-        chain_id,
-        signer,
-        lane,
-        sequence,
-        expires,
-        fee_max,
-        actions,
-    } = &signed.body;
-    if *chain_id != block.facts.chain_id {
-        return Err(Rejection::WrongChain {
-            got: chain_id.clone(),
-            want: block.facts.chain_id.clone(),
-        }
-        .into());
-    }
-    if actions.is_empty() {
-        return Err(Rejection::NoActions { max: ACTIONS_MAX }.into());
-    }
-    if actions.len() > ACTIONS_MAX {
-        return Err(Rejection::TooManyActions {
-            count: actions.len(),
-            max: ACTIONS_MAX,
-        }
-        .into());
-    }
-    let params = &block.params.admission;
-    if *lane >= params.lanes {
-        return Err(Rejection::NoSuchLane {
-            lane: *lane,
-            lanes: params.lanes,
-        }
-        .into());
-    }
-    let used = LANES
-        .get(state, &(*signer, *lane))?
-        .unwrap_or_default()
-        .sequence;
-    let used = pending
-        .and_then(|pending| pending.get(&(*signer, *lane)))
-        .copied()
-        .map_or(used, |waiting| waiting.max(used));
-    let want = used.saturating_add(1);
-    if *sequence != want {
-        return Err(Rejection::WrongSequence {
-            lane: *lane,
-            got: *sequence,
-            want,
-        }
-        .into());
-    }
-    if expires.0 < block.height.0 {
-        return Err(Rejection::Expired {
-            expires: *expires,
-            height: block.height,
-        }
-        .into());
-    }
-    let latest = io_types::Height(block.height.0.saturating_add(params.expiry_blocks_max));
-    if *expires > latest {
-        return Err(Rejection::ExpiresTooLate {
-            expires: *expires,
-            max: latest,
-        }
-        .into());
-    }
-    let duty = check_actions(signed, block, state)?;
-    if duty {
+    check_form(&signed.body, block)?;
+    check_sequence(&signed.body, state, pending)?;
+    check_expiry(&signed.body, block)?;
+    if check_actions(signed, block, state)? {
         return Ok(Amount::ZERO);
     }
-    if params.fee > *fee_max {
-        return Err(Rejection::FeeAboveLimit {
-            fee: params.fee,
-            max: *fee_max,
-        }
-        .into());
+    let (fee, max) = (block.params.admission.fee, signed.body.fee_max);
+    if fee > max {
+        return Err(Rejection::FeeAboveLimit { fee, max }.into());
     }
-    let available = ledger::available(state, *signer, Asset::Io)?;
-    if available < params.fee {
-        return Err(Rejection::FeeUnpaid {
-            fee: params.fee,
-            available,
-        }
-        .into());
+    let available = ledger::available(state, signed.body.signer, Asset::Io)?;
+    if available < fee {
+        return Err(Rejection::FeeUnpaid { fee, available }.into());
     }
-    Ok(params.fee)
+    Ok(fee)
+}
+
+/// Rejections in order: 102, 108, 109, 112.
+fn check_form(body: &TransactionBody, block: &BlockContext) -> Result<(), Rejection> {
+    let (got, want) = (&body.chain_id, &block.facts.chain_id);
+    if got != want {
+        let (got, want) = (got.clone(), want.clone());
+        return Err(Rejection::WrongChain { got, want });
+    }
+    let (count, max) = (body.actions.len(), ACTIONS_MAX);
+    if count == 0 {
+        return Err(Rejection::NoActions { max });
+    }
+    if count > max {
+        return Err(Rejection::TooManyActions { count, max });
+    }
+    let (lane, lanes) = (body.lane, block.params.admission.lanes);
+    if lane >= lanes {
+        return Err(Rejection::NoSuchLane { lane, lanes });
+    }
+    Ok(())
+}
+
+/// Rejections: 105.
+fn check_sequence(
+    body: &TransactionBody,
+    state: &State<'_>,
+    pending: Option<&Pending>,
+) -> Result<(), ActionError> {
+    let (lane, got) = (body.lane, body.sequence);
+    let key = (body.signer, lane);
+    let used = LANES.get(state, &key)?.unwrap_or_default().sequence;
+    let waiting = pending.and_then(|pending| pending.get(&key)).copied();
+    let want = waiting
+        .map_or(used, |waiting| waiting.max(used))
+        .saturating_add(1);
+    if got != want {
+        return Err(Rejection::WrongSequence { lane, got, want }.into());
+    }
+    Ok(())
+}
+
+/// Rejections in order: 106, 107.
+fn check_expiry(body: &TransactionBody, block: &BlockContext) -> Result<(), Rejection> {
+    let (expires, height) = (body.expires, block.height);
+    if expires < height {
+        return Err(Rejection::Expired { expires, height });
+    }
+    let ahead = block.params.admission.expiry_blocks_max;
+    let max = io_types::Height(height.0.saturating_add(ahead));
+    if expires > max {
+        return Err(Rejection::ExpiresTooLate { expires, max });
+    }
+    Ok(())
 }
 
 /// Whether the transaction is a duty; checks the stateless rules of every action, and that duties are due.

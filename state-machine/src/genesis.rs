@@ -29,59 +29,64 @@ pub fn seconds(ms: u64) -> u64 {
 
 /// Writes the rows of genesis. The spec was checked by `io-genesis`; what would break money is checked again here.
 pub fn write(spec: &GenesisSpec, state: &mut State<'_>) -> Result<(), Fault> {
-    let GenesisSpec {
-        chain_id,
-        genesis_time,
-        chain_start,
-        epoch_seconds,
-        schedule_start,
-        params,
-        catalogue,
-        validators,
-        verifiers,
-        balances,
-        bridge,
-        accepted_pairs: _,
-    } = spec;
-    let emitted_before = SCHEDULE.emitted_at(seconds(schedule_start.0), seconds(chain_start.0));
+    write_facts(spec, state);
+    write_bridge(spec, state)?;
+    for balance in &spec.balances {
+        let entered = ledger::enter(
+            state,
+            balance.account,
+            balance.asset,
+            balance.amount,
+            Entry::Genesis,
+        );
+        must("genesis: balances", entered)?;
+    }
+    write_verifiers(&spec.verifiers, state)?;
+    let block = BlockContext::load(state, io_types::Height(0), spec.genesis_time, Hash::ZERO)?;
+    crate::reward::open_first_epoch(state, &block);
+    Ok(())
+}
+
+/// Facts, parameters, catalogue, clock, price and beacon.
+fn write_facts(spec: &GenesisSpec, state: &mut State<'_>) {
+    let start = spec.chain_start;
+    let emitted_before = SCHEDULE.emitted_at(seconds(spec.schedule_start.0), seconds(start.0));
     let facts = ChainFacts {
-        chain_id: chain_id.clone(),
+        chain_id: spec.chain_id.clone(),
         scale: TimeScale {
-            genesis_time: *genesis_time,
-            chain_start: *chain_start,
-            epoch_seconds: *epoch_seconds,
+            genesis_time: spec.genesis_time,
+            chain_start: start,
+            epoch_seconds: spec.epoch_seconds,
         },
-        schedule_start: *schedule_start,
+        schedule_start: spec.schedule_start,
         emitted_before: Amount::new(emitted_before),
     };
     CHAIN.put(state, &(), &facts);
-    PARAMS.put(state, &(), params);
-    CATALOGUE.put(state, &(), catalogue);
+    PARAMS.put(state, &(), &spec.params);
+    CATALOGUE.put(state, &(), &spec.catalogue);
     let clock = Clock {
-        block_time: *genesis_time,
-        chain_time: *chain_start,
-        next_slot: chain_start.slot(),
-        open_epoch: chain_start.epoch(),
-        seen_slots: vec![chain_start.slot()],
+        block_time: spec.genesis_time,
+        chain_time: start,
+        next_slot: start.slot(),
+        open_epoch: start.epoch(),
+        seen_slots: vec![start.slot()],
     };
     CLOCK.put(state, &(), &clock);
-    PRICE.put(
-        state,
-        &(),
-        &crate::price::at_genesis(&params.price, *genesis_time),
-    );
-    BEACON.put(
-        state,
-        &(),
-        &BeaconState {
-            window: 0,
-            value: Hash(chain_id_hash(chain_id)),
-            links: Vec::new(),
-            withheld: Vec::new(),
-        },
-    );
+    let price = crate::price::at_genesis(&spec.params.price, spec.genesis_time);
+    PRICE.put(state, &(), &price);
+    let beacon = BeaconState {
+        window: 0,
+        value: Hash(chain_id_hash(&spec.chain_id)),
+        links: Vec::new(),
+        withheld: Vec::new(),
+    };
+    BEACON.put(state, &(), &beacon);
+}
+
+/// Validators, and the set that signs settlements.
+fn write_bridge(spec: &GenesisSpec, state: &mut State<'_>) -> Result<(), Fault> {
     let mut members: BTreeMap<AccountId, u64> = BTreeMap::new();
-    for validator in validators {
+    for validator in &spec.validators {
         let row = ValidatorRow {
             address: validator.address,
             consensus_key: validator.consensus_key,
@@ -91,7 +96,7 @@ pub fn write(spec: &GenesisSpec, state: &mut State<'_>) -> Result<(), Fault> {
             beacon_link: validator.beacon_anchor,
             moniker: validator.moniker.clone(),
         };
-        VALIDATORS.put(state, &row.address.clone(), &row);
+        VALIDATORS.put(state, &validator.address, &row);
         if members
             .insert(validator.settlement_key, validator.power)
             .is_some()
@@ -103,11 +108,12 @@ pub fn write(spec: &GenesisSpec, state: &mut State<'_>) -> Result<(), Fault> {
             ));
         }
     }
+    let bridge = &spec.bridge;
     let mints = [bridge.io_mint, bridge.usdc_mint];
     let first = first_hash(
         &bridge.cluster.0,
         &bridge.program.0,
-        &chain_id_hash(chain_id),
+        &chain_id_hash(&spec.chain_id),
         &mints.map(|mint| mint.0),
     );
     let row = BridgeState {
@@ -126,21 +132,7 @@ pub fn write(spec: &GenesisSpec, state: &mut State<'_>) -> Result<(), Fault> {
         payout_totals: [Amount::ZERO; 2],
     };
     BRIDGE.put(state, &(), &row);
-    for balance in balances {
-        must(
-            "genesis: balances",
-            ledger::enter(
-                state,
-                balance.account,
-                balance.asset,
-                balance.amount,
-                Entry::Genesis,
-            ),
-        )?;
-    }
-    write_verifiers(verifiers, state)?;
-    let block = BlockContext::load(state, io_types::Height(0), *genesis_time, Hash::ZERO)?;
-    crate::reward::open_first_epoch(state, &block)
+    Ok(())
 }
 
 /// Verifiers stake from their balance at genesis.

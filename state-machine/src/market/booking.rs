@@ -286,7 +286,6 @@ pub(super) fn end_part(
     part.ended = Some((end, reason));
     let (device, hold) = (part.device, part.hold);
     match end {
-        PartEnd::Completed => pay(state, block, booking, place)?,
         PartEnd::EndedByRenter => {
             // Whoever ends early pays the first hour; who ends before delivery pays it too.
             part.served = part.served.max(FIRST_HOUR.min(minutes));
@@ -296,7 +295,7 @@ pub(super) fn end_part(
             let served = earned(part.part, part.served, booking.hours).saturating_sub(part.paid);
             ledger::post(state, hold, SystemAccount::Treasury, served)?;
         }
-        PartEnd::SupplierFailed => pay(state, block, booking, place)?,
+        PartEnd::Completed | PartEnd::SupplierFailed => pay(state, block, booking, place)?,
         PartEnd::NotDelivered => {}
     }
     earn_fees(state, block, booking)?;

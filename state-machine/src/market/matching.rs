@@ -142,10 +142,9 @@ pub(super) fn find(
         Spread::Any => {
             let mut walk = Walk::new(ask.quantity);
             for id in Ranked::new(block, index, freed, ask) {
-                if let Some(candidate) = eligible(state, block, ask, id)? {
-                    if walk.take(candidate) {
-                        break;
-                    }
+                let candidate = eligible(state, block, ask, id)?;
+                if candidate.is_some_and(|candidate| walk.take(candidate)) {
+                    break;
                 }
             }
             Ok(walk.filled())
@@ -210,11 +209,10 @@ impl Walk {
 
     /// Takes a device that is not too large. Says whether nothing is missing any more.
     fn take(&mut self, candidate: Candidate) -> bool {
-        if self.missing > 0 {
-            if let Some(left) = self.missing.checked_sub(candidate.device.spec.quantity) {
-                self.missing = left;
-                self.taken.push(candidate);
-            }
+        let fits = self.missing.checked_sub(candidate.device.spec.quantity);
+        if let Some(left) = fits.filter(|_left| self.missing > 0) {
+            self.missing = left;
+            self.taken.push(candidate);
         }
         self.missing == 0
     }

@@ -31,10 +31,9 @@ pub(super) fn no_result() -> DeviceResult {
 }
 
 /// The first epoch has no device yet.
-pub fn open_first_epoch(state: &mut State<'_>, block: &BlockContext) -> Result<(), Fault> {
+pub fn open_first_epoch(state: &mut State<'_>, block: &BlockContext) {
     let epoch = block.epoch();
     EPOCHS.put(state, &epoch, &super::empty(epoch));
-    Ok(())
 }
 
 /// Nominates devices for an epoch; each refused device keeps the checks that it failed.

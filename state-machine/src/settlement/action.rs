@@ -57,22 +57,18 @@ impl Execute for Withdraw {
             io_types::codec::hash_of(b"io-chain/client-id/withdraw\0", self),
         )?;
         ledger::withdraw(state, signer, asset, amount)?;
-        let row = match PAYOUTS.get(state, &(asset, signer))? {
-            Some(row) => row,
-            None => {
-                let rows = if asset == Asset::Io {
-                    &mut bridge.payout_rows[0]
-                } else {
-                    &mut bridge.payout_rows[1]
-                };
-                let index = *rows;
-                *rows = index.saturating_add(1);
-                BRIDGE.put(state, &(), &bridge);
-                Payout {
-                    index,
-                    frozen: Amount::ZERO,
-                    pending: Amount::ZERO,
-                }
+        let row = if let Some(row) = PAYOUTS.get(state, &(asset, signer))? {
+            row
+        } else {
+            let [io, usdc] = &mut bridge.payout_rows;
+            let rows = if asset == Asset::Io { io } else { usdc };
+            let index = *rows;
+            *rows = index.saturating_add(1);
+            BRIDGE.put(state, &(), &bridge);
+            Payout {
+                index,
+                frozen: Amount::ZERO,
+                pending: Amount::ZERO,
             }
         };
         let pending = row

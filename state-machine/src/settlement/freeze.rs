@@ -53,8 +53,8 @@ pub fn freeze(state: &mut State<'_>, block: &BlockContext, epoch: Epoch) -> Resu
         };
         file.assets.push(leaves);
     }
-    let body = body(state, block, &bridge, number, epoch, payouts)?;
     bridge.newest_batch = number;
+    let body = body(state, block, &bridge, epoch, payouts)?;
     bridge.payout_totals = payouts.map(|payout| Amount::new(payout.total));
     let batch = batch(state, block, &bridge, &body)?;
     state.emit(Event::BatchFrozen {
@@ -124,7 +124,6 @@ fn body(
     state: &State<'_>,
     block: &BlockContext,
     bridge: &BridgeState,
-    number: BatchNumber,
     epoch: Epoch,
     payouts: [BatchPayout; 2],
 ) -> Result<SettleBody, Fault> {
@@ -134,7 +133,7 @@ fn body(
         program_id: bridge.program.0,
         chain_id: chain_id_hash(&block.facts.chain_id),
         set_epoch: bridge.set_epoch,
-        number: number.0,
+        number: bridge.newest_batch.0,
         height: block.height.0,
         app_hash: block.app_hash_before.0,
         epoch: epoch.0,

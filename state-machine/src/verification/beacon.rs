@@ -29,11 +29,19 @@ pub fn window_of(height: Height, window_blocks: u64) -> u64 {
 /// The last height of the first window that begins after `height`.
 pub fn first_close_after(height: Height, window_blocks: u64) -> Height {
     let next = window_of(height, window_blocks).saturating_add(1);
-    Height(next.saturating_add(1).saturating_mul(window_blocks.max(1)).saturating_sub(1))
+    Height(
+        next.saturating_add(1)
+            .saturating_mul(window_blocks.max(1))
+            .saturating_sub(1),
+    )
 }
 
 /// Takes the links of this block's commit; closes the window with its last block.
-pub(super) fn update(state: &mut State<'_>, block: &BlockContext, attested: &Attested) -> Result<(), Fault> {
+pub(super) fn update(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    attested: &Attested,
+) -> Result<(), Fault> {
     let mut beacon = current(state)?;
     let before = beacon.clone();
     for (validator, link) in attested.beacon_links() {
@@ -51,11 +59,21 @@ pub(super) fn update(state: &mut State<'_>, block: &BlockContext, attested: &Att
 }
 
 /// A link counts once in a window, and only if it is the next one of its chain.
-fn take_link(state: &mut State<'_>, beacon: &mut BeaconState, validator: ValidatorAddress, link: Hash) -> Result<(), Fault> {
-    let Err(place) = beacon.links.binary_search_by_key(&validator, |(address, _link)| *address) else {
+fn take_link(
+    state: &mut State<'_>,
+    beacon: &mut BeaconState,
+    validator: ValidatorAddress,
+    link: Hash,
+) -> Result<(), Fault> {
+    let Err(place) = beacon
+        .links
+        .binary_search_by_key(&validator, |(address, _link)| *address)
+    else {
         return Ok(());
     };
-    let Some(mut row) = VALIDATORS.get(state, &validator)? else { return Ok(()) };
+    let Some(mut row) = VALIDATORS.get(state, &validator)? else {
+        return Ok(());
+    };
     if io_types::codec::sha256(&link.0) == row.beacon_link {
         beacon.links.insert(place, (validator, link));
         row.beacon_link = link;
@@ -66,16 +84,33 @@ fn take_link(state: &mut State<'_>, beacon: &mut BeaconState, validator: Validat
 
 fn close(state: &mut State<'_>, beacon: &mut BeaconState, window: u64) -> Result<(), Fault> {
     let mut withheld = Vec::new();
-    VALIDATORS.scan(state, &ValidatorAddress([0; 20]), None, &mut |address, _row| {
-        if beacon.links.binary_search_by_key(&address, |(validator, _link)| *validator).is_err() {
-            withheld.push(address);
-        }
-        ControlFlow::Continue(())
-    })?;
+    VALIDATORS.scan(
+        state,
+        &ValidatorAddress([0; 20]),
+        None,
+        &mut |address, _row| {
+            if beacon
+                .links
+                .binary_search_by_key(&address, |(validator, _link)| *validator)
+                .is_err()
+            {
+                withheld.push(address);
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
     if !withheld.is_empty() {
-        state.emit(Event::BeaconWithheld { window, validators: withheld.clone() });
+        state.emit(Event::BeaconWithheld {
+            window,
+            validators: withheld.clone(),
+        });
     }
     let value = io_types::codec::hash_of(DOMAIN, &(beacon.value, window, &beacon.links));
-    *beacon = BeaconState { window, value, links: Vec::new(), withheld };
+    *beacon = BeaconState {
+        window,
+        value,
+        links: Vec::new(),
+        withheld,
+    };
     Ok(())
 }

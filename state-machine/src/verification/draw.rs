@@ -21,15 +21,28 @@ pub(super) fn quorum(
 ) -> Result<Vec<DrawnVerifier>, Fault> {
     let params = &block.params.verification;
     let staker = stake::read(state, device.id)?.map(|stake| stake.staker);
-    let related = |account: AccountId| account == device.owner || account == device.device_key || Some(account) == staker;
+    let related = |account: AccountId| {
+        account == device.owner || account == device.device_key || Some(account) == staker
+    };
     let (mut earlier, mut fresh) = (Vec::new(), Vec::new());
     for row in super::verifiers(state)? {
-        if !row.active || row.stake < params.task_bond || row.stake.is_zero() || related(row.account) {
+        if !row.active
+            || row.stake < params.task_bond
+            || row.stake.is_zero()
+            || related(row.account)
+        {
             continue;
         }
-        if challenge.earlier.contains(&row.account) { earlier.push(row) } else { fresh.push(row) }
+        if challenge.earlier.contains(&row.account) {
+            earlier.push(row)
+        } else {
+            fresh.push(row)
+        }
     }
-    let mut lot = Lot { challenge, number: 0 };
+    let mut lot = Lot {
+        challenge,
+        number: 0,
+    };
     let mut drawn = lot.take(&mut fresh, usize::from(params.quorum));
     let missing = usize::from(params.quorum).saturating_sub(drawn.len());
     drawn.extend(lot.take(&mut earlier, missing));
@@ -59,7 +72,9 @@ impl Lot<'_> {
     fn take(&mut self, from: &mut Vec<VerifierRow>, count: usize) -> Vec<VerifierRow> {
         let mut taken = Vec::new();
         while taken.len() < count && !from.is_empty() {
-            let total = from.iter().fold(0_u128, |sum, row| sum.saturating_add(u128::from(row.stake.get())));
+            let total = from.iter().fold(0_u128, |sum, row| {
+                sum.saturating_add(u128::from(row.stake.get()))
+            });
             let mut point = self.next().checked_rem(total).unwrap_or(0);
             let place = from.iter().position(|row| {
                 let stake = u128::from(row.stake.get());
@@ -73,9 +88,16 @@ impl Lot<'_> {
     }
 
     fn next(&mut self) -> u128 {
-        let Challenge { id, beacon, redraws, .. } = self.challenge;
+        let Challenge {
+            id,
+            beacon,
+            redraws,
+            ..
+        } = self.challenge;
         let Hash(bytes) = io_types::codec::hash_of(DOMAIN, &(beacon, id, redraws, self.number));
         self.number = self.number.saturating_add(1);
-        bytes.first_chunk::<16>().map_or(0, |half| u128::from_le_bytes(*half))
+        bytes
+            .first_chunk::<16>()
+            .map_or(0, |half| u128::from_le_bytes(*half))
     }
 }

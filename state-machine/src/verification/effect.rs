@@ -15,7 +15,12 @@ use super::tally;
 const ONBOARDING_RETRY_MS: u64 = 600_000;
 
 /// Applies the outcome to the device.
-pub(super) fn apply(state: &mut State<'_>, block: &BlockContext, challenge: &Challenge, outcome: Outcome) -> Result<(), Fault> {
+pub(super) fn apply(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: &Challenge,
+    outcome: Outcome,
+) -> Result<(), Fault> {
     let mut device = device::read(state, challenge.device)?;
     if device.challenge == Some(challenge.id) {
         device.challenge = None;
@@ -26,7 +31,10 @@ pub(super) fn apply(state: &mut State<'_>, block: &BlockContext, challenge: &Cha
             device.class = Some(class);
             device.passed_at = Some(block.now);
             device.last_failed = false;
-            state.emit(Event::ClassGranted { device: device.id, class });
+            state.emit(Event::ClassGranted {
+                device: device.id,
+                class,
+            });
             release(state, block, &mut device);
             params.interval_max_ms
         }
@@ -42,7 +50,11 @@ pub(super) fn apply(state: &mut State<'_>, block: &BlockContext, challenge: &Cha
             device.last_failed = true;
             confine(state, block, &mut device, Reason::NoAnswer);
             // A machine that is being set up is tried again soon.
-            if device.state == DeviceState::Onboarding { ONBOARDING_RETRY_MS } else { params.interval_ms }
+            if device.state == DeviceState::Onboarding {
+                ONBOARDING_RETRY_MS
+            } else {
+                params.interval_ms
+            }
         }
         Outcome::NotPassed => {
             device.passed_at = device.passed_at.map(|passed| half_spent(block, passed));
@@ -56,9 +68,16 @@ pub(super) fn apply(state: &mut State<'_>, block: &BlockContext, challenge: &Cha
 }
 
 /// A failed check: half of the reputation goes, and the device is tested without being hired.
-pub(super) fn fail(state: &mut State<'_>, block: &BlockContext, device: &mut Device, reason: Reason) {
+pub(super) fn fail(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    device: &mut Device,
+    reason: Reason,
+) {
     device.last_failed = true;
-    device.reputation = device.reputation.saturating_sub(device.reputation.div_ceil(2));
+    device.reputation = device
+        .reputation
+        .saturating_sub(device.reputation.div_ceil(2));
     confine(state, block, device, reason);
 }
 

@@ -65,7 +65,11 @@ impl Index {
 
     /// Challenges whose disputes ended before `height`, the oldest first, at most `limit`.
     pub(super) fn decided_before(&self, height: Height, limit: usize) -> Vec<ChallengeId> {
-        self.decided.range(..(height, ChallengeId(0))).take(limit).map(|(_height, id)| *id).collect()
+        self.decided
+            .range(..(height, ChallengeId(0)))
+            .take(limit)
+            .map(|(_height, id)| *id)
+            .collect()
     }
 
     /// How many challenges are in the works.
@@ -76,7 +80,11 @@ impl Index {
     /// Devices for which a challenge is due at `now`, the longest due first, at most `limit`.
     pub(super) fn due_at(&self, now: ChainTime, limit: usize) -> Vec<DeviceId> {
         let end = (ChainTime(now.0.saturating_add(1)), DeviceId(0));
-        self.due.range(..end).take(limit).map(|(_time, id)| *id).collect()
+        self.due
+            .range(..end)
+            .take(limit)
+            .map(|(_time, id)| *id)
+            .collect()
     }
 
     /// Whether a device may be challenged and somebody is there to answer.
@@ -146,6 +154,10 @@ impl Index {
 fn is_testable_state(state: DeviceState) -> bool {
     match state {
         DeviceState::Onboarding | DeviceState::Ready | DeviceState::Probation => true,
-        DeviceState::Hired | DeviceState::Paused | DeviceState::Down | DeviceState::Blocked | DeviceState::Retired => false,
+        DeviceState::Hired
+        | DeviceState::Paused
+        | DeviceState::Down
+        | DeviceState::Blocked
+        | DeviceState::Retired => false,
     }
 }

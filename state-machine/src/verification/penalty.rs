@@ -35,17 +35,29 @@ pub(super) fn charge(
         Missed::Reveal => (params.task_bond, SystemAccount::Treasury),
         Missed::Truth => (params.task_bond, SystemAccount::SlashCustody),
     };
-    let mut row = VERIFIERS.expect(state, &verifier, "drawn verifiers are rows, and rows of verifiers are never removed")?;
+    let mut row = VERIFIERS.expect(
+        state,
+        &verifier,
+        "drawn verifiers are rows, and rows of verifiers are never removed",
+    )?;
     let amount = asked.min(row.stake);
     if !amount.is_zero() {
         ledger::post(state, row.hold, to, amount)?;
         stake::count(state, Amount::ZERO, amount)?;
     }
     row.stake = row.stake.saturating_sub(amount);
-    row.lost = row.lost.checked_add(amount).unwrap_or(Amount::new(u64::MAX));
+    row.lost = row
+        .lost
+        .checked_add(amount)
+        .unwrap_or(Amount::new(u64::MAX));
     row.missed = row.missed.saturating_add(1);
     row.active = row.active && row.stake >= params.task_bond;
     VERIFIERS.put(state, &verifier, &row);
-    state.emit(Event::VerifierPenalised { challenge, verifier, amount, reason: Reason::VerifierMissed });
+    state.emit(Event::VerifierPenalised {
+        challenge,
+        verifier,
+        amount,
+        reason: Reason::VerifierMissed,
+    });
     Ok(())
 }

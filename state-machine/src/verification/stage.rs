@@ -15,7 +15,11 @@ use super::tally::{self, Count, two_thirds};
 use super::{beacon, draw, effect};
 
 /// The deadline of the present stage is here.
-pub(super) fn deadline(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
+pub(super) fn deadline(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
     match challenge.stage {
         ChallengeStage::AwaitingBeacon => begin_nonces(state, block, challenge),
         ChallengeStage::Nonces => nonces_over(state, block, challenge),
@@ -27,11 +31,21 @@ pub(super) fn deadline(state: &mut State<'_>, block: &BlockContext, challenge: C
 }
 
 /// Writes a challenge after one party did its part, and moves on if it was the last.
-pub(super) fn advance(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
+pub(super) fn advance(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
     let all = |done: fn(&DrawnVerifier) -> bool| challenge.verifiers.iter().all(done);
     match challenge.stage {
-        ChallengeStage::Nonces if all(|drawn| drawn.nonce_commitment.is_some()) => begin_answer(state, block, challenge),
-        ChallengeStage::Verdicts if all(|drawn| drawn.nonce_commitment.is_none() || drawn.verdict_commitment.is_some()) => {
+        ChallengeStage::Nonces if all(|drawn| drawn.nonce_commitment.is_some()) => {
+            begin_answer(state, block, challenge)
+        }
+        ChallengeStage::Verdicts
+            if all(|drawn| {
+                drawn.nonce_commitment.is_none() || drawn.verdict_commitment.is_some()
+            }) =>
+        {
             begin_reveals(state, block, challenge)
         }
         ChallengeStage::Reveals if all(has_revealed) => tally_up(state, block, challenge),
@@ -48,10 +62,17 @@ pub(super) fn advance(state: &mut State<'_>, block: &BlockContext, challenge: Ch
 }
 
 fn has_revealed(drawn: &DrawnVerifier) -> bool {
-    (drawn.nonce_commitment.is_none() || drawn.nonces.is_some()) && (drawn.verdict_commitment.is_none() || drawn.verdict.is_some())
+    (drawn.nonce_commitment.is_none() || drawn.nonces.is_some())
+        && (drawn.verdict_commitment.is_none() || drawn.verdict.is_some())
 }
 
-fn enter(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge, stage: ChallengeStage, blocks: u64) -> Challenge {
+fn enter(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+    stage: ChallengeStage,
+    blocks: u64,
+) -> Challenge {
     challenge.stage = stage;
     challenge.deadline = Height(block.height.0.saturating_add(blocks));
     CHALLENGES.put(state, &challenge.id, &challenge);
@@ -59,28 +80,54 @@ fn enter(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge, 
 }
 
 /// The window is over: draws the verifiers.
-fn begin_nonces(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge) -> Result<(), Fault> {
+fn begin_nonces(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+) -> Result<(), Fault> {
     challenge.beacon = beacon::current(state)?.value;
     let device = device::read(state, challenge.device)?;
     challenge.verifiers = draw::quorum(state, block, &challenge, &device)?;
     if challenge.verifiers.is_empty() {
         return no_decision(state, block, challenge);
     }
-    let challenge = enter(state, block, challenge, ChallengeStage::Nonces, block.params.verification.nonce_blocks);
+    let challenge = enter(
+        state,
+        block,
+        challenge,
+        ChallengeStage::Nonces,
+        block.params.verification.nonce_blocks,
+    );
     state.emit(Event::ChallengeDrawn {
         challenge: challenge.id,
         device: challenge.device,
-        verifiers: challenge.verifiers.iter().map(|drawn| drawn.account).collect(),
+        verifiers: challenge
+            .verifiers
+            .iter()
+            .map(|drawn| drawn.account)
+            .collect(),
         deadline: challenge.deadline,
     });
     Ok(())
 }
 
-fn nonces_over(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
-    for drawn in challenge.verifiers.iter().filter(|drawn| drawn.nonce_commitment.is_none()) {
+fn nonces_over(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
+    for drawn in challenge
+        .verifiers
+        .iter()
+        .filter(|drawn| drawn.nonce_commitment.is_none())
+    {
         penalty::charge(state, block, challenge.id, drawn.account, Missed::Part)?;
     }
-    let committed = challenge.verifiers.iter().filter(|drawn| drawn.nonce_commitment.is_some()).count();
+    let committed = challenge
+        .verifiers
+        .iter()
+        .filter(|drawn| drawn.nonce_commitment.is_some())
+        .count();
     if committed < two_thirds(challenge.verifiers.len()) {
         return no_decision(state, block, challenge);
     }
@@ -88,47 +135,109 @@ fn nonces_over(state: &mut State<'_>, block: &BlockContext, challenge: Challenge
 }
 
 /// Enough nonces are committed: the device may begin.
-fn begin_answer(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
-    let class = block
-        .class(challenge.class)
-        .ok_or_else(|| broken("verification", format!("challenge {} has an unknown class", challenge.id)))?;
-    let challenge = enter(state, block, challenge, ChallengeStage::Answer, u64::from(class.answer_blocks));
-    state.emit(Event::ChallengeBegun { challenge: challenge.id, device: challenge.device, deadline: challenge.deadline });
+fn begin_answer(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
+    let class = block.class(challenge.class).ok_or_else(|| {
+        broken(
+            "verification",
+            format!("challenge {} has an unknown class", challenge.id),
+        )
+    })?;
+    let challenge = enter(
+        state,
+        block,
+        challenge,
+        ChallengeStage::Answer,
+        u64::from(class.answer_blocks),
+    );
+    state.emit(Event::ChallengeBegun {
+        challenge: challenge.id,
+        device: challenge.device,
+        deadline: challenge.deadline,
+    });
     Ok(())
 }
 
 /// The device has answered: openings are checked.
-pub(super) fn begin_verdicts(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge) {
+pub(super) fn begin_verdicts(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+) {
     challenge.answered = Some(block.height);
-    let challenge = enter(state, block, challenge, ChallengeStage::Verdicts, block.params.verification.verdict_blocks);
-    state.emit(Event::ChallengeAnswered { challenge: challenge.id, device: challenge.device });
+    let challenge = enter(
+        state,
+        block,
+        challenge,
+        ChallengeStage::Verdicts,
+        block.params.verification.verdict_blocks,
+    );
+    state.emit(Event::ChallengeAnswered {
+        challenge: challenge.id,
+        device: challenge.device,
+    });
 }
 
-fn verdicts_over(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
-    let late = |drawn: &&DrawnVerifier| drawn.nonce_commitment.is_some() && drawn.verdict_commitment.is_none();
+fn verdicts_over(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
+    let late = |drawn: &&DrawnVerifier| {
+        drawn.nonce_commitment.is_some() && drawn.verdict_commitment.is_none()
+    };
     for drawn in challenge.verifiers.iter().filter(late) {
         penalty::charge(state, block, challenge.id, drawn.account, Missed::Part)?;
     }
-    let committed = challenge.verifiers.iter().filter(|drawn| drawn.verdict_commitment.is_some()).count();
+    let committed = challenge
+        .verifiers
+        .iter()
+        .filter(|drawn| drawn.verdict_commitment.is_some())
+        .count();
     if committed < two_thirds(challenge.verifiers.len()) {
         return no_decision(state, block, challenge);
     }
     begin_reveals(state, block, challenge)
 }
 
-fn begin_reveals(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
-    enter(state, block, challenge, ChallengeStage::Reveals, block.params.verification.reveal_blocks);
+fn begin_reveals(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
+    enter(
+        state,
+        block,
+        challenge,
+        ChallengeStage::Reveals,
+        block.params.verification.reveal_blocks,
+    );
     Ok(())
 }
 
-fn reveals_over(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Result<(), Fault> {
-    for drawn in challenge.verifiers.iter().filter(|drawn| !has_revealed(drawn)) {
+fn reveals_over(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    challenge: Challenge,
+) -> Result<(), Fault> {
+    for drawn in challenge
+        .verifiers
+        .iter()
+        .filter(|drawn| !has_revealed(drawn))
+    {
         penalty::charge(state, block, challenge.id, drawn.account, Missed::Reveal)?;
     }
     tally_up(state, block, challenge)
 }
 
-fn tally_up(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge) -> Result<(), Fault> {
+fn tally_up(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+) -> Result<(), Fault> {
     match tally::count(block, &challenge) {
         Count::Decided { outcome, times_ms } => {
             challenge.times_ms = times_ms;
@@ -139,7 +248,11 @@ fn tally_up(state: &mut State<'_>, block: &BlockContext, mut challenge: Challeng
 }
 
 /// Draws again from a later window, or gives up after as many redraws as the parameter allows.
-fn no_decision(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge) -> Result<(), Fault> {
+fn no_decision(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+) -> Result<(), Fault> {
     let params = &block.params.verification;
     if challenge.redraws >= params.redraws_max {
         return decide(state, block, challenge, Outcome::NotPassed);
@@ -161,11 +274,20 @@ fn no_decision(state: &mut State<'_>, block: &BlockContext, mut challenge: Chall
 }
 
 /// The end of a challenge. Its deadline becomes the last height at which fraud proofs are taken.
-pub(super) fn decide(state: &mut State<'_>, block: &BlockContext, mut challenge: Challenge, outcome: Outcome) -> Result<(), Fault> {
+pub(super) fn decide(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    mut challenge: Challenge,
+    outcome: Outcome,
+) -> Result<(), Fault> {
     challenge.outcome = Some(outcome);
     challenge.decided_at = Some(block.now);
     let blocks = block.params.verification.dispute_blocks;
     let challenge = enter(state, block, challenge, ChallengeStage::Decided, blocks);
-    state.emit(Event::ChallengeDecided { challenge: challenge.id, device: challenge.device, outcome });
+    state.emit(Event::ChallengeDecided {
+        challenge: challenge.id,
+        device: challenge.device,
+        outcome,
+    });
     effect::apply(state, block, &challenge, outcome)
 }

@@ -31,41 +31,75 @@ pub(super) enum Count {
 pub(super) fn count(block: &BlockContext, challenge: &Challenge) -> Count {
     let need = two_thirds(challenge.verifiers.len());
     if contradicted(challenge).saturating_mul(3) > challenge.verifiers.len() {
-        return Count::Decided { outcome: Outcome::Failed, times_ms: None };
+        return Count::Decided {
+            outcome: Outcome::Failed,
+            times_ms: None,
+        };
     }
     let of = |kinds: &[Verdict]| {
-        let said = |drawn: &&DrawnVerifier| drawn.verdict.as_ref().is_some_and(|body| kinds.contains(&body.verdict));
+        let said = |drawn: &&DrawnVerifier| {
+            drawn
+                .verdict
+                .as_ref()
+                .is_some_and(|body| kinds.contains(&body.verdict))
+        };
         challenge.verifiers.iter().filter(said).count()
     };
     if of(&[Verdict::Pass]) >= need {
         let times_ms = medians(&challenge.verifiers);
-        return Count::Decided { outcome: granted(block, challenge, times_ms), times_ms };
+        return Count::Decided {
+            outcome: granted(block, challenge, times_ms),
+            times_ms,
+        };
     }
     if of(&[Verdict::WrongAnswer, Verdict::NoOpenings, Verdict::TooSlow]) >= need {
-        return Count::Decided { outcome: Outcome::Failed, times_ms: None };
+        return Count::Decided {
+            outcome: Outcome::Failed,
+            times_ms: None,
+        };
     }
     if of(&[Verdict::Unreachable, Verdict::Busy]) >= need {
-        return Count::Decided { outcome: Outcome::Excused, times_ms: None };
+        return Count::Decided {
+            outcome: Outcome::Excused,
+            times_ms: None,
+        };
     }
     Count::Open
 }
 
 /// Whether the failure says that the memory was not there: openings did not come, or phase B alone was too slow.
 pub(super) fn is_memory_failure(block: &BlockContext, challenge: &Challenge) -> bool {
-    let said = |drawn: &&DrawnVerifier| drawn.verdict.as_ref().is_some_and(|body| body.verdict == Verdict::NoOpenings);
+    let said = |drawn: &&DrawnVerifier| {
+        drawn
+            .verdict
+            .as_ref()
+            .is_some_and(|body| body.verdict == Verdict::NoOpenings)
+    };
     if challenge.verifiers.iter().filter(said).count() >= two_thirds(challenge.verifiers.len()) {
         return true;
     }
-    let (Some((phase_a_ms, _)), Some(run)) = (challenge.times_ms, block.class(challenge.class)) else { return false };
+    let (Some((phase_a_ms, _)), Some(run)) = (challenge.times_ms, block.class(challenge.class))
+    else {
+        return false;
+    };
     // With the reference of phase B in place of the measured time a class would have been granted.
-    class_shown(&block.catalogue, &block.params.verification, run, (phase_a_ms, 0)).is_some()
+    class_shown(
+        &block.catalogue,
+        &block.params.verification,
+        run,
+        (phase_a_ms, 0),
+    )
+    .is_some()
 }
 
 /// Verifiers whose revealed first nonce is not the one that the answer used. The chain cannot know who of the two is wrong,
 /// so one verifier alone decides nothing.
 fn contradicted(challenge: &Challenge) -> usize {
     let other = |drawn: &&DrawnVerifier| {
-        let used = challenge.nonces_used.iter().find(|(account, _nonce)| *account == drawn.account);
+        let used = challenge
+            .nonces_used
+            .iter()
+            .find(|(account, _nonce)| *account == drawn.account);
         match (used, drawn.nonces) {
             (Some((_account, used)), Some((first, _second))) => *used != first,
             (None, _) | (_, None) => false,
@@ -75,9 +109,11 @@ fn contradicted(challenge: &Challenge) -> usize {
 }
 
 fn granted(block: &BlockContext, challenge: &Challenge, times_ms: Option<(u32, u32)>) -> Outcome {
-    let shown = times_ms.zip(block.class(challenge.class)).and_then(|(times_ms, run)| {
-        class_shown(&block.catalogue, &block.params.verification, run, times_ms)
-    });
+    let shown = times_ms
+        .zip(block.class(challenge.class))
+        .and_then(|(times_ms, run)| {
+            class_shown(&block.catalogue, &block.params.verification, run, times_ms)
+        });
     shown.map_or(Outcome::Failed, Outcome::Passed)
 }
 
@@ -85,11 +121,16 @@ fn granted(block: &BlockContext, challenge: &Challenge, times_ms: Option<(u32, u
 fn medians(verifiers: &[DrawnVerifier]) -> Option<(u32, u32)> {
     let passes = || {
         verifiers.iter().filter_map(|drawn| {
-            let body = drawn.verdict.as_ref().filter(|body| body.verdict == Verdict::Pass)?;
+            let body = drawn
+                .verdict
+                .as_ref()
+                .filter(|body| body.verdict == Verdict::Pass)?;
             Some((body, drawn.stake))
         })
     };
-    let of = |time: fn(&VerdictBody) -> u32| median(passes().map(|(body, stake)| (time(body), stake)).collect());
+    let of = |time: fn(&VerdictBody) -> u32| {
+        median(passes().map(|(body, stake)| (time(body), stake)).collect())
+    };
     Some((of(|body| body.phase_a_ms)?, of(|body| body.phase_b_ms)?))
 }
 
@@ -97,7 +138,9 @@ fn medians(verifiers: &[DrawnVerifier]) -> Option<(u32, u32)> {
 fn median(mut values: Vec<(u32, Amount)>) -> Option<u32> {
     values.sort_unstable();
     let weight = |amount: &Amount| u128::from(amount.get());
-    let total = values.iter().fold(0_u128, |sum, (_value, stake)| sum.saturating_add(weight(stake)));
+    let total = values.iter().fold(0_u128, |sum, (_value, stake)| {
+        sum.saturating_add(weight(stake))
+    });
     let mut passed = 0_u128;
     values.iter().find_map(|(value, stake)| {
         passed = passed.saturating_add(weight(stake));
@@ -120,8 +163,14 @@ mod tests {
     #[test]
     fn the_median_goes_by_stake_and_not_by_heads() {
         let stake = Amount::new;
-        assert_eq!(median(vec![(10, stake(1)), (20, stake(1)), (30, stake(1))]), Some(20));
-        assert_eq!(median(vec![(10, stake(1)), (20, stake(1)), (30, stake(9))]), Some(30));
+        assert_eq!(
+            median(vec![(10, stake(1)), (20, stake(1)), (30, stake(1))]),
+            Some(20)
+        );
+        assert_eq!(
+            median(vec![(10, stake(1)), (20, stake(1)), (30, stake(9))]),
+            Some(30)
+        );
         assert_eq!(median(vec![(30, stake(5)), (10, stake(5))]), Some(10));
         assert_eq!(median(vec![]), None);
     }

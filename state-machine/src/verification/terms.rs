@@ -8,16 +8,34 @@ use io_types::row::Challenge;
 
 /// The sizes of a class.
 pub(super) fn params_of(class: &Class) -> Params {
-    let Class { id, n, k, m, w, r, .. } = *class;
-    Params { version: io_challenge::VERSION, class: id.0, size: n, kept: k, steps: m, walkers: w, reads: r }
+    let Class {
+        id, n, k, m, w, r, ..
+    } = *class;
+    Params {
+        version: io_challenge::VERSION,
+        class: id.0,
+        size: n,
+        kept: k,
+        steps: m,
+        walkers: w,
+        reads: r,
+    }
 }
 
 /// The seed of one processor, from the nonces that the answer used.
-pub(super) fn seed_of(challenge: &Challenge, params: &Params, supplier: &AccountId, processor: u16) -> Result<Seed, String> {
+pub(super) fn seed_of(
+    challenge: &Challenge,
+    params: &Params,
+    supplier: &AccountId,
+    processor: u16,
+) -> Result<Seed, String> {
     let nonces: Vec<Nonce> = challenge
         .nonces_used
         .iter()
-        .map(|(verifier, value)| Nonce { verifier: verifier.0, value: value.0 })
+        .map(|(verifier, value)| Nonce {
+            verifier: verifier.0,
+            value: value.0,
+        })
         .collect();
     let input = SeedInput {
         beacon: &challenge.beacon.0,
@@ -32,5 +50,8 @@ pub(super) fn seed_of(challenge: &Challenge, params: &Params, supplier: &Account
 
 /// The roots that one processor committed to.
 pub(super) fn roots_of(answer: &ProcessorAnswer) -> Roots {
-    Roots { root_a: answer.root_a.0, root_b: answer.root_b.0 }
+    Roots {
+        root_a: answer.root_a.0,
+        root_b: answer.root_b.0,
+    }
 }
