@@ -139,7 +139,7 @@ impl Execute for CommitNonce {
     ) -> Result<(), ActionError> {
         let step = check_commit_nonce(self, signer, state)?;
         step.write(block, state, |drawn| {
-            drawn.nonce_commitment = Some(self.commitment)
+            drawn.nonce_commitment = Some(self.commitment);
         })
     }
 }
@@ -217,8 +217,8 @@ impl Execute for CommitAnswer {
         state: &mut State<'_>,
     ) -> Result<(), ActionError> {
         let mut challenge = check_answer(self, signer, state)?;
-        challenge.nonces_used = self.nonces.clone();
-        challenge.answers = self.processors.clone();
+        challenge.nonces_used.clone_from(&self.nonces);
+        challenge.answers.clone_from(&self.processors);
         stage::begin_verdicts(state, block, challenge);
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Execute for RevealNonce {
     ) -> Result<(), ActionError> {
         let step = check_reveal_nonce(self, signer, state)?;
         step.write(block, state, |drawn| {
-            drawn.nonces = Some((self.first, self.second))
+            drawn.nonces = Some((self.first, self.second));
         })
     }
 }
@@ -325,7 +325,7 @@ impl Execute for CommitVerdict {
     ) -> Result<(), ActionError> {
         let step = check_commit_verdict(self, signer, state)?;
         step.write(block, state, |drawn| {
-            drawn.verdict_commitment = Some(self.commitment)
+            drawn.verdict_commitment = Some(self.commitment);
         })
     }
 }
@@ -380,7 +380,7 @@ impl Execute for RevealVerdict {
             body: self.body.clone(),
         });
         step.write(block, state, |drawn| {
-            drawn.verdict = Some(self.body.clone())
+            drawn.verdict = Some(self.body.clone());
         })
     }
 }

@@ -34,9 +34,9 @@ pub(super) fn quorum(
             continue;
         }
         if challenge.earlier.contains(&row.account) {
-            earlier.push(row)
+            earlier.push(row);
         } else {
-            fresh.push(row)
+            fresh.push(row);
         }
     }
     let mut lot = Lot {
@@ -47,10 +47,10 @@ pub(super) fn quorum(
     let missing = usize::from(params.quorum).saturating_sub(drawn.len());
     drawn.extend(lot.take(&mut earlier, missing));
     drawn.sort_by_key(|row| row.account);
-    Ok(drawn.into_iter().map(begin).collect())
+    Ok(drawn.iter().map(begin).collect())
 }
 
-fn begin(row: VerifierRow) -> DrawnVerifier {
+fn begin(row: &VerifierRow) -> DrawnVerifier {
     DrawnVerifier {
         account: row.account,
         stake: row.stake,

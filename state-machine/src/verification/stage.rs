@@ -46,7 +46,8 @@ pub(super) fn advance(
                 drawn.nonce_commitment.is_none() || drawn.verdict_commitment.is_some()
             }) =>
         {
-            begin_reveals(state, block, challenge)
+            begin_reveals(state, block, challenge);
+            Ok(())
         }
         ChallengeStage::Reveals if all(has_revealed) => tally_up(state, block, challenge),
         ChallengeStage::AwaitingBeacon
@@ -200,14 +201,11 @@ fn verdicts_over(
     if committed < two_thirds(challenge.verifiers.len()) {
         return no_decision(state, block, challenge);
     }
-    begin_reveals(state, block, challenge)
+    begin_reveals(state, block, challenge);
+    Ok(())
 }
 
-fn begin_reveals(
-    state: &mut State<'_>,
-    block: &BlockContext,
-    challenge: Challenge,
-) -> Result<(), Fault> {
+fn begin_reveals(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) {
     enter(
         state,
         block,
@@ -215,7 +213,6 @@ fn begin_reveals(
         ChallengeStage::Reveals,
         block.params.verification.reveal_blocks,
     );
-    Ok(())
 }
 
 fn reveals_over(

@@ -1,5 +1,10 @@
 //! The chain's side of the challenge, on a chain of one device and five verifiers without an engine below.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test is a failed test"
+)]
+
 mod beacons;
 mod classes;
 mod frauds;
@@ -16,6 +21,10 @@ use io_types::amount::MicroUsd;
 use io_types::catalogue::{Catalogue, Class, ClassId, CountryCode, Model, ModelId, Pool};
 use io_types::genesis::{
     GenesisBalance, GenesisBridge, GenesisSpec, GenesisValidator, GenesisVerifier,
+};
+use io_types::params::{
+    AdmissionParams, MarketParams, PriceParams, RewardParams, SettlementParams, StakeParams,
+    UptimeParams, VerificationParams,
 };
 use io_types::row::{
     Challenge, ChallengeStage, ChallengeTrigger, Device, DeviceState, UptimeChain,
@@ -97,14 +106,14 @@ fn link(number: u8, index: usize) -> Hash {
 
 fn spec(verifiers: u8) -> GenesisSpec {
     let mut params = Params {
-        admission: Default::default(),
-        market: Default::default(),
-        uptime: Default::default(),
-        stake: Default::default(),
-        reward: Default::default(),
-        verification: Default::default(),
-        price: Default::default(),
-        settlement: Default::default(),
+        admission: AdmissionParams::default(),
+        market: MarketParams::default(),
+        uptime: UptimeParams::default(),
+        stake: StakeParams::default(),
+        reward: RewardParams::default(),
+        verification: VerificationParams::default(),
+        price: PriceParams::default(),
+        settlement: SettlementParams::default(),
     };
     // No picks at random: tests that want them say so.
     params.verification.interval_ms = u64::MAX;
@@ -249,8 +258,10 @@ impl Chain {
 
     fn end_with(&mut self, attested: &Attested) {
         let block = self.block();
-        let mut derived = Derived::default();
-        derived.verification = self.index.clone();
+        let derived = Derived {
+            verification: self.index.clone(),
+            ..Derived::default()
+        };
         end_block(&mut self.state, &block, &derived, attested).unwrap();
         let mut clock = CLOCK.expect(&self.state, &(), "genesis").unwrap();
         clock.chain_time = block.now;

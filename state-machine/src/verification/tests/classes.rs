@@ -75,9 +75,6 @@ fn references_are_scaled_by_the_work_and_memory_must_have_been_held() {
     );
     assert_eq!(shown(classes(), 2, (2000, 1000)), Some(2));
     // At the sizes of class 2 the references of class 1 are 4000 and 2000.
-    assert_eq!(
-        shown(classes(), 2, (4000 * 12 / 10 + 500, 2000 * 125 / 100 + 500)),
-        Some(1)
-    );
-    assert_eq!(shown(classes(), 2, (4000 * 12 / 10 + 501, 2000)), None);
+    assert_eq!(shown(classes(), 2, (5300, 3000)), Some(1));
+    assert_eq!(shown(classes(), 2, (5301, 2000)), None);
 }
