@@ -1,9 +1,25 @@
 //! A whole network on one machine: ledger, nodes, verifiers, suppliers, relayer, prices, faults.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ledger`] | the Solana ledger, a process of its own |
+//! | [`faults`] | what breaks on purpose: RPC listeners, peer-to-peer links |
+//! | [`prices`] | price sources |
+//! | [`process`] | starting, restarting and ending processes |
+//! | [`ports`] | a block of ports for each localnet |
+//! | [`setup`] | the bridge on a fresh ledger |
+//!
+//! It holds no rule of the chain: everything that it starts is the program that operators run.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "instants and durations are added; money never is"
+)]
 
 pub mod faults;
 pub mod ledger;
 pub mod ports;
 pub mod prices;
 pub mod process;
-pub mod rpc;
+pub mod setup;
 pub mod signal;

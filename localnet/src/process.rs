@@ -109,7 +109,7 @@ impl Supervisor {
     pub fn add(&self, spec: Spec) -> anyhow::Result<()> {
         let (reply, answer) = mpsc::channel();
         self.order(Order::Add(spec, reply))?;
-        answer.recv().map_err(|_| gone())?
+        answer.recv().map_err(|_closed| gone())?
     }
 
     /// Sends a signal to a child's whole group, or with [`Signal::Kill`] to the child alone. Returns its process id.
@@ -118,7 +118,7 @@ impl Supervisor {
     pub fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<u32> {
         let (reply, answer) = mpsc::channel();
         self.order(Order::Signal(name.to_owned(), signal, reply))?;
-        answer.recv().map_err(|_| gone())?
+        answer.recv().map_err(|_closed| gone())?
     }
 
     /// Every child.
@@ -132,7 +132,7 @@ impl Supervisor {
     }
 
     fn order(&self, order: Order) -> anyhow::Result<()> {
-        self.orders.send(order).map_err(|_| gone())
+        self.orders.send(order).map_err(|_closed| gone())
     }
 
     fn end(&mut self) {
@@ -182,7 +182,7 @@ impl Keeper {
                 // The one who asked may have gone; what was asked is done all the same.
                 Ok(Order::Add(spec, reply)) => drop(reply.send(self.add(spec))),
                 Ok(Order::Signal(name, signal, reply)) => {
-                    drop(reply.send(self.signal(&name, signal)))
+                    drop(reply.send(self.signal(&name, signal)));
                 }
                 Ok(Order::StopAll) | Err(RecvTimeoutError::Disconnected) => break self.stop(),
                 Err(RecvTimeoutError::Timeout) => {}

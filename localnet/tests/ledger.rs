@@ -1,7 +1,8 @@
 //! The ledger process from outside: finality, real time, and state that outlives `kill -9`.
 #![expect(
-    clippy::disallowed_methods,
-    reason = "a test of a process waits in real time"
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's own functions may stop it"
 )]
 
 use std::{
@@ -11,11 +12,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use io_localnet::{
-    ledger::genesis::{ASSOCIATED_TOKEN_PROGRAM, TOKEN_PROGRAM, associated_token_address},
-    rpc::Rpc,
+use io_client::solana::{
+    Commitment, SolanaError, SolanaRpc, program::create_token_account, token_address,
 };
-use serde_json::json;
+use io_localnet::ledger::genesis::TOKEN_PROGRAM;
+use serde_json::{Value, json};
 use solana_instruction::{AccountMeta, Instruction};
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -28,7 +29,8 @@ const SUPPLY: u64 = 1_000_000;
 
 struct Ledger {
     child: Child,
-    rpc: Rpc,
+    url: String,
+    rpc: SolanaRpc,
 }
 
 impl Drop for Ledger {
@@ -63,9 +65,17 @@ impl Ledger {
             .stderr(log)
             .spawn()
             .unwrap();
-        let rpc = Rpc::new(&format!("http://127.0.0.1:{rpc_port}")).unwrap();
-        rpc.wait_until_ready(Duration::from_secs(60)).await.unwrap();
-        Self { child, rpc }
+        let url = format!("http://127.0.0.1:{rpc_port}");
+        let rpc = SolanaRpc::new(&[&url]).unwrap();
+        let start = Instant::now();
+        while rpc.health().await.is_err() {
+            assert!(
+                start.elapsed() < Duration::from_mins(1),
+                "the ledger does not start"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { child, url, rpc }
     }
 
     fn kill(&mut self) {
@@ -73,10 +83,30 @@ impl Ledger {
         self.child.wait().unwrap();
     }
 
+    async fn send(&self, instructions: &[Instruction], key: &Keypair) -> Result<u64, SolanaError> {
+        let landed = self
+            .rpc
+            .send_and_confirm(instructions, &[key], Commitment::Confirmed)
+            .await?;
+        Ok(landed.slot)
+    }
+
+    /// Slot of the answer, and the lamports if the account exists.
+    async fn lamports(&self, key: &Pubkey, commitment: Commitment) -> (u64, Option<u64>) {
+        let mut answer = self.rpc.accounts(&[*key], commitment, None).await.unwrap();
+        (
+            answer.slot,
+            answer.value.pop().unwrap().map(|account| account.lamports),
+        )
+    }
+
     async fn clock_error_ms(&self) -> u128 {
-        let (_, account) = self.rpc.account(&CLOCK, "confirmed").await.unwrap();
-        let data = account.unwrap().data;
-        let clock = u64::from_le_bytes(data[32..40].try_into().unwrap());
+        let account = self
+            .rpc
+            .account(&CLOCK, Commitment::Confirmed)
+            .await
+            .unwrap();
+        let clock = u64::from_le_bytes(account.unwrap().data[32..40].try_into().unwrap());
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
@@ -86,9 +116,23 @@ impl Ledger {
 
     async fn tokens(&self, owner: &Pubkey, mint: &Pubkey) -> u64 {
         self.rpc
-            .token_balance(&associated_token_address(owner, mint), "confirmed")
+            .token_balance(&token_address(owner, mint), Commitment::Confirmed)
             .await
             .unwrap()
+            .amount
+    }
+
+    /// The code of the error that a raw request gets.
+    async fn refusal(&self, method: &str, params: Value) -> i64 {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let answer = reqwest::Client::new()
+            .post(&self.url)
+            .json(&request)
+            .send()
+            .await
+            .unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["error"]["code"].as_i64().unwrap()
     }
 }
 
@@ -111,24 +155,12 @@ fn transfer_token(mint: &Pubkey, from: &Pubkey, to: &Pubkey, amount: u64) -> Ins
     let mut data = vec![3];
     data.extend_from_slice(&amount.to_le_bytes());
     let [source, target] =
-        [from, to].map(|owner| AccountMeta::new(associated_token_address(owner, mint), false));
+        [from, to].map(|owner| AccountMeta::new(token_address(owner, mint), false));
     Instruction::new_with_bytes(
         TOKEN_PROGRAM,
         &data,
         vec![source, target, AccountMeta::new_readonly(*from, true)],
     )
-}
-
-fn open_token_account(payer: &Pubkey, owner: &Pubkey, mint: &Pubkey) -> Instruction {
-    let accounts = vec![
-        AccountMeta::new(*payer, true),
-        AccountMeta::new(associated_token_address(owner, mint), false),
-        AccountMeta::new_readonly(*owner, false),
-        AccountMeta::new_readonly(*mint, false),
-        AccountMeta::new_readonly(SYSTEM_PROGRAM, false),
-        AccountMeta::new_readonly(TOKEN_PROGRAM, false),
-    ];
-    Instruction::new_with_bytes(ASSOCIATED_TOKEN_PROGRAM, &[1], accounts)
 }
 
 fn write_genesis(home: &Path, rich: &Pubkey, mint: &Pubkey) {
@@ -146,69 +178,78 @@ async fn a_transfer_is_confirmed_at_once_and_final_after_31_slots() {
     let (rich, poor, mint) = (Keypair::new(), Pubkey::new_unique(), Pubkey::new_unique());
     write_genesis(home.path(), &rich.pubkey(), &mint);
     let ledger = Ledger::start(home.path(), free_ports()).await;
-    let rpc = &ledger.rpc;
 
-    rpc.send(
-        &[transfer_sol(&rich.pubkey(), &poor, 1_000_000_000)],
-        &[&rich],
-    )
-    .await
-    .unwrap();
-    let (confirmed_slot, account) = rpc.account(&poor, "confirmed").await.unwrap();
-    assert_eq!(account.unwrap().lamports, 1_000_000_000);
-    let (finalized_slot, account) = rpc.account(&poor, "finalized").await.unwrap();
-    assert_eq!(account, None, "a write must not be final at once");
-    assert!(
-        finalized_slot + 25 < confirmed_slot,
-        "{finalized_slot} {confirmed_slot}"
+    let sent = Instant::now();
+    let slot = ledger
+        .send(&[transfer_sol(&rich.pubkey(), &poor, 1_000_000_000)], &rich)
+        .await
+        .unwrap();
+    assert_eq!(
+        ledger.lamports(&poor, Commitment::Confirmed).await.1,
+        Some(1_000_000_000)
     );
-    let start = Instant::now();
+    let (finalized_slot, before) = ledger.lamports(&poor, Commitment::Finalized).await;
+    assert!(finalized_slot < slot, "{finalized_slot} {slot}");
+    assert_eq!(before, None, "a write must not be final at once");
     let final_at = loop {
-        let (slot, account) = rpc.account(&poor, "finalized").await.unwrap();
-        if let Some(account) = account {
-            assert_eq!(account.lamports, 1_000_000_000);
-            break slot;
+        let (at, lamports) = ledger.lamports(&poor, Commitment::Finalized).await;
+        if lamports == Some(1_000_000_000) {
+            break at;
         }
-        assert!(start.elapsed() < Duration::from_secs(30));
+        assert_eq!(lamports, None);
+        assert!(at < slot + 2, "not final at {at}, written in {slot}");
         tokio::time::sleep(Duration::from_millis(SLOT_MS)).await;
     };
+    assert!(final_at >= slot, "final at {final_at}, written in {slot}");
     assert!(
-        final_at <= confirmed_slot + 3,
-        "final at {final_at}, confirmed at {confirmed_slot}"
-    );
-    assert!(
-        start.elapsed() >= Duration::from_millis(SLOT_MS * 25),
+        sent.elapsed() >= Duration::from_millis(SLOT_MS * 30),
         "{:?}",
-        start.elapsed()
+        sent.elapsed()
     );
 
     // The canonical token account is where the token programs themselves look for it.
-    let open = open_token_account(&rich.pubkey(), &poor, &mint);
-    rpc.send(
-        &[open, transfer_token(&mint, &rich.pubkey(), &poor, 7)],
-        &[&rich],
-    )
-    .await
-    .unwrap();
-    assert_eq!(ledger.tokens(&poor, &mint).await, 7);
-    assert_eq!(ledger.tokens(&rich.pubkey(), &mint).await, SUPPLY - 7);
-
-    let refused = rpc
-        .call(
-            "surfnet_setAccount",
-            json!([poor.to_string(), {"lamports": 1}]),
+    let open = create_token_account(&rich.pubkey(), &poor, &mint);
+    ledger
+        .send(
+            &[open, transfer_token(&mint, &rich.pubkey(), &poor, 7)],
+            &rich,
         )
         .await
-        .unwrap_err();
-    assert!(refused.to_string().contains("-32601"), "{refused}");
-    let refused = rpc
-        .call("getProgramAccounts", json!([TOKEN_PROGRAM.to_string()]))
-        .await
-        .unwrap_err();
-    assert!(refused.to_string().contains("-32601"), "{refused}");
-    let ahead = json!([poor.to_string(), {"encoding": "base64", "minContextSlot": confirmed_slot + 10_000}]);
-    let refused = rpc.call("getAccountInfo", ahead).await.unwrap_err();
-    assert!(refused.to_string().contains("-32016"), "{refused}");
+        .unwrap();
+    assert_eq!(ledger.tokens(&poor, &mint).await, 7);
+    assert_eq!(ledger.tokens(&rich.pubkey(), &mint).await, SUPPLY - 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_break_finality_or_change_state_without_a_transaction_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let (rich, mint) = (Keypair::new(), Pubkey::new_unique());
+    write_genesis(home.path(), &rich.pubkey(), &mint);
+    let ledger = Ledger::start(home.path(), free_ports()).await;
+    let key = rich.pubkey().to_string();
+    assert_eq!(
+        ledger
+            .refusal("surfnet_setAccount", json!([key, {"lamports": 1}]))
+            .await,
+        -32601
+    );
+    assert_eq!(
+        ledger
+            .refusal("getProgramAccounts", json!([TOKEN_PROGRAM.to_string()]))
+            .await,
+        -32601
+    );
+    let ahead = json!([key, {"encoding": "base64", "minContextSlot": 1_000_000}]);
+    assert_eq!(ledger.refusal("getAccountInfo", ahead).await, -32016);
+    assert_eq!(
+        ledger.refusal("getAccountInfo", json!(["no key"])).await,
+        -32602
+    );
+    let many: Vec<&String> = std::iter::repeat_n(&key, 101).collect();
+    assert_eq!(
+        ledger.refusal("getMultipleAccounts", json!([many])).await,
+        -32602
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,11 +258,10 @@ async fn state_slot_and_clock_outlive_kill_9_under_load() {
     let (rich, other, mint) = (Keypair::new(), Pubkey::new_unique(), Pubkey::new_unique());
     write_genesis(home.path(), &rich.pubkey(), &mint);
     let ports = free_ports();
-    let mut slot = 0;
-    let mut sent = 0;
+    let (mut slot, mut arrived) = (0, 0);
     for round in 0..3 {
         let mut ledger = Ledger::start(home.path(), ports).await;
-        let now = ledger.rpc.slot("processed").await.unwrap();
+        let now = ledger.rpc.slot(Commitment::Processed).await.unwrap();
         assert!(now > slot, "slot {now} after {slot}");
         let error = ledger.clock_error_ms().await;
         assert!(
@@ -230,10 +270,9 @@ async fn state_slot_and_clock_outlive_kill_9_under_load() {
         );
         if round == 0 {
             ledger
-                .rpc
                 .send(
-                    &[open_token_account(&rich.pubkey(), &other, &mint)],
-                    &[&rich],
+                    &[create_token_account(&rich.pubkey(), &other, &mint)],
+                    &rich,
                 )
                 .await
                 .unwrap();
@@ -244,37 +283,35 @@ async fn state_slot_and_clock_outlive_kill_9_under_load() {
         ];
         assert_eq!(mine + theirs, SUPPLY, "half a transaction was kept");
         assert!(
-            theirs >= sent,
-            "{theirs} arrived of {sent} that were confirmed"
+            theirs >= arrived,
+            "{theirs} are there, {arrived} were confirmed"
         );
+        arrived = theirs;
 
-        let deadline = Instant::now() + Duration::from_secs(3);
-        sent = theirs;
-        while Instant::now() < deadline {
-            // Amounts differ, because equal transactions in one block are one transaction.
-            let amount = sent % 7 + 1;
-            ledger
-                .rpc
-                .send(
-                    &[transfer_token(&mint, &rich.pubkey(), &other, amount)],
-                    &[&rich],
-                )
-                .await
-                .unwrap();
-            sent += amount;
-        }
+        let load = (1..=40).map(|amount| {
+            let instruction = transfer_token(&mint, &rich.pubkey(), &other, amount);
+            let (rpc, key) = (ledger.rpc.clone(), rich.insecure_clone());
+            async move {
+                rpc.send_and_confirm(&[instruction], &[&key], Commitment::Confirmed)
+                    .await
+                    .unwrap()
+            }
+        });
+        futures_util::future::join_all(load).await;
+        arrived += (1..=40).sum::<u64>();
         let error = ledger.clock_error_ms().await;
         assert!(error < 2_000, "clock is off by {error} ms under load");
-        slot = ledger.rpc.slot("processed").await.unwrap();
-        // The last transfer is in the middle of its way when the process dies.
-        let (rpc, last) = (
-            ledger.rpc.clone(),
-            transfer_token(&mint, &rich.pubkey(), &other, 100),
-        );
-        let key = rich.insecure_clone();
-        let cut = tokio::spawn(async move { rpc.send(&[last], &[&key]).await.is_ok() });
-        tokio::time::sleep(Duration::from_millis(5 * round)).await;
+        slot = ledger.rpc.slot(Commitment::Processed).await.unwrap();
+        // These are in the middle of their way when the process dies.
+        for amount in 100..110 {
+            let last = transfer_token(&mint, &rich.pubkey(), &other, amount);
+            let (rpc, key) = (ledger.rpc.clone(), rich.insecure_clone());
+            tokio::spawn(async move {
+                rpc.send_and_confirm(&[last], &[&key], Commitment::Confirmed)
+                    .await
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(10 * round)).await;
         ledger.kill();
-        sent += u64::from(cut.await.unwrap()) * 100;
     }
 }

@@ -99,7 +99,7 @@ impl Proxy {
         };
         let task = tokio::spawn(async move {
             // Ends only when the listener is dropped.
-            let _: io::Result<()> = axum::serve(door, router).await;
+            drop(axum::serve(door, router).await);
         });
         self.listeners
             .insert(name.to_owned(), Listener { port, shared, task });
@@ -183,6 +183,14 @@ impl Shared {
         true
     }
 
+    async fn answer_all(&self, requests: &[Value], mode: &Mode) -> reqwest::Result<Value> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.answer(request, mode).await?);
+        }
+        Ok(Value::Array(answers))
+    }
+
     async fn answer(&self, request: &Value, mode: &Mode) -> reqwest::Result<Value> {
         let key = format!(
             "{}{}",
@@ -232,20 +240,10 @@ async fn serve(State(shared): State<Shared>, Json(request): Json<Value>) -> Resp
     if let Mode::Delay { ms } = mode {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
-    let answer = match &request {
-        Value::Array(requests) => {
-            let mut answers = Vec::with_capacity(requests.len());
-            for request in requests {
-                match shared.answer(request, &mode).await {
-                    Ok(answer) => answers.push(answer),
-                    Err(error) => {
-                        return (StatusCode::BAD_GATEWAY, error.to_string()).into_response();
-                    }
-                }
-            }
-            Ok(Value::Array(answers))
-        }
-        request => shared.answer(request, &mode).await,
+    let answer = if let Value::Array(requests) = &request {
+        shared.answer_all(requests, &mode).await
+    } else {
+        shared.answer(&request, &mode).await
     };
     match answer {
         Ok(answer) => Json(answer).into_response(),
@@ -284,8 +282,10 @@ mod tests {
         time::Instant,
     };
 
+    use io_client::solana::{Commitment, SolanaError, SolanaRpc};
+
     use super::*;
-    use crate::{faults::Lie, rpc::Rpc};
+    use crate::faults::Lie;
 
     /// A ledger whose slot grows with every question.
     async fn ledger() -> String {
@@ -303,21 +303,25 @@ mod tests {
         format!("http://127.0.0.1:{port}")
     }
 
-    async fn proxy() -> (Proxy, Rpc, Rpc) {
+    async fn proxy() -> (Proxy, SolanaRpc, SolanaRpc) {
         let upstream = ledger().await;
         let mut proxy = Proxy::default();
         let mut urls = Vec::new();
         for name in ["validator-0/a", "validator-0/b"] {
             let port = proxy.listen(name, 0, &upstream).await.unwrap();
-            urls.push(Rpc::new(&format!("http://127.0.0.1:{port}")).unwrap());
+            urls.push(client(port));
         }
         let [first, second] = urls.try_into().unwrap();
         (proxy, first, second)
     }
 
-    async fn balance(rpc: &Rpc) -> anyhow::Result<u64> {
-        rpc.balance(&solana_pubkey::Pubkey::new_from_array([1; 32]), "finalized")
-            .await
+    fn client(port: u16) -> SolanaRpc {
+        SolanaRpc::new(&[format!("http://127.0.0.1:{port}")]).unwrap()
+    }
+
+    async fn balance(rpc: &SolanaRpc) -> Result<u64, SolanaError> {
+        let address = solana_pubkey::Pubkey::new_from_array([1; 32]);
+        rpc.balance(&address, Commitment::Finalized).await
     }
 
     #[tokio::test]
@@ -330,12 +334,15 @@ mod tests {
             tokio::time::timeout(limit, balance(&first)).await.is_err(),
             "an open connection hangs"
         );
-        let fresh = Rpc::new(&format!("http://127.0.0.1:{}", proxy.status()[0].port)).unwrap();
+        let fresh = client(proxy.status()[0].port);
         let refused = tokio::time::timeout(limit, balance(&fresh))
             .await
             .unwrap()
             .unwrap_err();
-        assert!(refused.to_string().contains("getBalance at"), "{refused}");
+        assert!(
+            matches!(refused, SolanaError::Unreachable { .. }),
+            "{refused}"
+        );
         assert!(balance(&second).await.is_ok());
         proxy.set("all", &Mode::Pass).unwrap();
         assert!(balance(&first).await.is_ok());
@@ -349,8 +356,17 @@ mod tests {
         assert_eq!(balance(&second).await.unwrap(), 101);
         assert_eq!(balance(&first).await.unwrap(), 100);
         assert_eq!(balance(&first).await.unwrap(), 100);
-        let error = first.slot("finalized").await.unwrap_err();
-        assert!(error.to_string().contains("-32005"), "{error}");
+        let error = first.slot(Commitment::Finalized).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SolanaError::Rpc {
+                    code: NODE_UNHEALTHY,
+                    ..
+                }
+            ),
+            "{error}"
+        );
         proxy.set("validator-0/a", &Mode::Pass).unwrap();
         assert_eq!(balance(&first).await.unwrap(), 102);
     }

@@ -93,16 +93,14 @@ impl Front {
 
     /// Answers one request, or one batch of them.
     async fn answer(&self, request: Value) -> Value {
-        match request {
-            Value::Array(requests) => {
-                let mut answers = Vec::with_capacity(requests.len());
-                for request in requests {
-                    answers.push(self.answer_one(request).await);
-                }
-                Value::Array(answers)
-            }
-            request => self.answer_one(request).await,
+        let Value::Array(requests) = request else {
+            return self.answer_one(request).await;
+        };
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.answer_one(request).await);
         }
+        Value::Array(answers)
     }
 
     async fn answer_one(&self, mut request: Value) -> Value {
@@ -113,17 +111,16 @@ impl Front {
             .unwrap_or("")
             .to_owned();
         let params = request.get("params").cloned().unwrap_or(Value::Null);
-        let answer = match self.finalized(&method, &params) {
-            Some(answer) => answer,
-            None => {
-                take_shortcuts_away(&mut request);
-                match self.forward(&request).await {
-                    Ok(answer) => return answer,
-                    Err(error) => Err(RpcError::new(
-                        INTERNAL,
-                        format!("the ledger's machine does not answer: {error}"),
-                    )),
-                }
+        let answer = if let Some(answer) = self.finalized(&method, &params) {
+            answer
+        } else {
+            take_shortcuts_away(&mut request);
+            match self.forward(&request).await {
+                Ok(answer) => return answer,
+                Err(error) => Err(RpcError::new(
+                    INTERNAL,
+                    format!("the ledger's machine does not answer: {error}"),
+                )),
             }
         };
         match answer {
@@ -238,7 +235,7 @@ impl Front {
         let (slot, accounts) = self.read(&[pubkey(address)?], config)?;
         Ok(in_context(
             slot,
-            value(accounts.first().and_then(Option::as_ref))?,
+            &value(accounts.first().and_then(Option::as_ref))?,
         ))
     }
 
@@ -267,7 +264,7 @@ impl Front {
             .iter()
             .map(|account| encode(account.as_ref(), config))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(in_context(slot, Value::Array(values)))
+        Ok(in_context(slot, &Value::Array(values)))
     }
 
     fn token_balance(&self, address: &Value, config: &Value) -> Result<Value, RpcError> {
@@ -287,7 +284,7 @@ impl Front {
             .ok_or_else(not_a_token_account)?;
         Ok(in_context(
             slot,
-            json!({"amount": amount.to_string(), "decimals": decimals, "uiAmount": null, "uiAmountString": decimal(amount, decimals)}),
+            &json!({"amount": amount.to_string(), "decimals": decimals, "uiAmount": null, "uiAmountString": decimal(amount, decimals)}),
         ))
     }
 }
@@ -322,7 +319,7 @@ fn pubkey(value: &Value) -> Result<Pubkey, RpcError> {
         .map_err(|error| RpcError::new(INVALID_PARAMS, format!("Invalid param: {text}: {error}")))
 }
 
-fn in_context(slot: u64, value: Value) -> Value {
+fn in_context(slot: u64, value: &Value) -> Value {
     json!({"context": {"apiVersion": "4.2.0", "slot": slot}, "value": value})
 }
 

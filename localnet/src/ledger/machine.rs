@@ -56,7 +56,7 @@ pub fn run(config: &LedgerConfig) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.home)
         .with_context(|| format!("cannot make {}", config.home.display()))?;
     let lock = File::create(config.home.join("lock"))?;
-    lock.try_lock().map_err(|_| {
+    lock.try_lock().map_err(|_taken| {
         anyhow!(
             "another ledger runs in {}; stop it or give --home another folder",
             config.home.display()
@@ -290,7 +290,7 @@ fn start_machine(
 
 fn wait_until_started(events: &crossbeam_channel::Receiver<SimnetEvent>) -> anyhow::Result<()> {
     loop {
-        match events.recv_timeout(Duration::from_secs(60)) {
+        match events.recv_timeout(Duration::from_mins(1)) {
             Ok(SimnetEvent::CoreStarted(_)) => return Ok(()),
             Ok(SimnetEvent::Aborted(why)) => bail!("the ledger's machine did not start: {why}"),
             Ok(event) => log_event(event),

@@ -84,10 +84,6 @@ impl Accounts {
     }
 
     /// The account as it stood at the end of the final slot `finalized`: `None` if its present content is final.
-    #[expect(
-        clippy::option_option,
-        reason = "outer: is there an older version; inner: did the account exist then"
-    )]
     pub fn at(&self, key: &Pubkey, finalized: u64) -> Option<Option<AccountSharedData>> {
         self.shelf()
             .finality
