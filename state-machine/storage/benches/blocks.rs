@@ -192,34 +192,40 @@ fn in_memory(rows: u64, changes: u64) {
 }
 
 #[cfg(feature = "rocksdb")]
-fn on_disk(rows: u64, changes: u64) {
+fn on_disk(rows: u64, changes: u64, folder: &std::path::Path) {
     use io_storage::backend::RocksBackend;
     println!("== on RocksDB");
-    let folder = tempfile::TempDir::new().unwrap();
     let open = || {
-        let backend = RocksBackend::open(folder.path(), &SPECS).unwrap();
+        let backend = RocksBackend::open(folder, &SPECS).unwrap();
         Store::open(&SPECS, Box::new(backend)).unwrap()
     };
-    let store = open();
-    blocks(&store, rows, changes);
-    drop(store);
-    let (store, _) = timed("open after writing: log to files, load, rebuild", open);
-    drop(store);
-    let (store, _) = timed(
-        &format!("open again: load and rebuild {} rows", rows * 2),
-        open,
-    );
+    if !folder.exists() {
+        let store = open();
+        blocks(&store, rows, changes);
+        drop(store);
+    }
+    let label = format!("open: load and rebuild {} rows", rows * 2);
+    let (store, _) = timed(&label, open);
     println!("resident: {} MiB", resident_mib());
     drop(store);
 }
 
 fn main() {
-    let (rows, changes) = if env::args().any(|arg| arg == "--bench") {
+    let args: Vec<String> = env::args().collect();
+    let (rows, changes) = if args.iter().any(|arg| arg == "--bench") {
         (1_000_000, 20_000)
     } else {
         (1_000, 100)
     };
-    in_memory(rows, changes);
+    // With `--folder F` the database stays in F, and a second run only opens it: that shows what a node needs at rest.
+    let folder = args.iter().skip_while(|arg| *arg != "--folder").nth(1);
+    if folder.is_none() {
+        in_memory(rows, changes);
+    }
     #[cfg(feature = "rocksdb")]
-    on_disk(rows, changes);
+    {
+        let temporary = tempfile::TempDir::new().unwrap();
+        let path = folder.map_or_else(|| temporary.path().join("bench"), Into::into);
+        on_disk(rows, changes, &path);
+    }
 }

@@ -7,8 +7,8 @@
 //! - [`table`]: the fixed list of tables;
 //! - [`snapshot`]: reading rows; [`overlay`]: reading and writing on top of a snapshot; [`write_set`]: what a block changed;
 //! - [`hash`]: every hashing formula; `tree`: the dense Merkle tree; `indices`: which leaf a row gets; `rows`: one table;
-//! - [`store`]: staging and committing a block; [`patch`]: a staged block; `version`: all tables at one height;
-//!   `open`: loading them; `record`: what is stored beside the rows; [`proof`]: rows proven to outsiders;
+//! - [`store`]: staging and committing a block; [`view`]: reading what is committed; [`patch`]: a staged block; `version`: all tables at one height;
+//!   `open`: loading them; [`restore`]: filling an empty store from a snapshot; `record`: what is stored beside the rows; [`proof`]: rows proven to outsiders;
 //! - [`backend`]: the durable store below, as RocksDB, in memory, or failing on purpose;
 //! - [`fault`]: this node is broken and must stop.
 
@@ -22,12 +22,14 @@ pub mod overlay;
 pub mod patch;
 pub mod proof;
 mod record;
+pub mod restore;
 mod rows;
 pub mod snapshot;
 pub mod store;
 pub mod table;
 mod tree;
 mod version;
+pub mod view;
 pub mod write_set;
 
 pub use fault::Fault;
@@ -35,8 +37,10 @@ pub use overlay::{Mark, Overlay};
 pub use patch::Patch;
 pub use proof::{Proof, ProofError, ProveError};
 pub use record::{Head, TableHead};
+pub use restore::{RestoreError, RestoreTarget, SnapshotRow};
 pub use snapshot::{Snapshot, Visit};
-pub use store::{Reader, Store, View, VisitIndexed};
+pub use store::Store;
 pub use table::{Leaf, TableId, TableSpec, Value};
 pub use version::PROOF_HEIGHTS;
+pub use view::{Reader, View, VisitIndexed};
 pub use write_set::{Change, WriteSet};

@@ -13,6 +13,7 @@ mod a_block_is_durable_or_was_never;
 mod a_broken_database_is_refused;
 mod a_dropped_overlay_leaves_no_trace;
 mod a_proof_holds_for_its_header_only;
+mod a_restored_store_is_the_exported_one;
 mod a_rollback_is_the_block_before;
 #[cfg(feature = "rocksdb")]
 mod a_store_on_disk_survives;
