@@ -26,7 +26,7 @@ use crate::uptime;
 
 pub use close::close_epoch;
 pub use open::{open_epoch, open_first_epoch};
-pub use score::{base_score, split};
+pub use score::{Share, Split, SplitRule, base_score, split};
 
 /// Epochs with fewer counted slots have no re-test.
 pub const COUNTED_SLOTS_MIN: u8 = 30;

@@ -13,12 +13,12 @@ use crate::tables::{BOOKINGS, DEVICES, ORDERS};
 
 /// The rank of a device: ask, then reputation (higher first), then waiting time (longer first). Equal ranks are ordered by
 /// a hash of the block before, which no index can hold.
-pub type DeviceRank = (MicroUsd, Reverse<u16>, ChainTime);
+pub(super) type DeviceRank = (MicroUsd, Reverse<u16>, ChainTime);
 /// The rank of an order: price (higher first), then the height at which it entered. Equal ranks as above.
-pub type OrderRank = (Reverse<MicroUsd>, Height);
+pub(super) type OrderRank = (Reverse<MicroUsd>, Height);
 
 /// The rank of a device.
-pub fn device_rank(device: &Device) -> DeviceRank {
+pub(super) fn device_rank(device: &Device) -> DeviceRank {
     (
         device.spec.ask,
         Reverse(device.reputation),
@@ -27,12 +27,12 @@ pub fn device_rank(device: &Device) -> DeviceRank {
 }
 
 /// The rank of an order.
-pub fn order_rank(order: &Order) -> OrderRank {
+pub(super) fn order_rank(order: &Order) -> OrderRank {
     (Reverse(order.ask.price_max), order.entered)
 }
 
 /// Whether a device can be hired, as far as its own row says.
-pub fn is_free(device: &Device) -> bool {
+pub(super) fn is_free(device: &Device) -> bool {
     device.state == DeviceState::Ready && device.challenge.is_none() && device.booking.is_none()
 }
 

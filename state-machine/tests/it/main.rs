@@ -1,0 +1,22 @@
+//! Whole chains through the machine and a mock consensus: one process, no ports, no sleeps, no clock.
+//!
+//! [`support`] drives four validators that sign real extensions; each other module is about one component.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that meets the unexpected must fail at once"
+)]
+
+mod admission;
+mod devices;
+mod ledger;
+mod market;
+mod replay;
+mod rewards;
+mod settlement;
+mod stakes;
+mod support;
+mod uptime;
+mod vectors;
