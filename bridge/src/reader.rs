@@ -1,0 +1,507 @@
+//! What a validator says of Solana: deposits in order, and the last settlement.
+//!
+//! Each endpoint is polled by a task of its own for the bridge, its deposit queue and the program's data header, in one
+//! `getMultipleAccounts` at `finalized`. No history, log or instruction is read. What an endpoint says counts only if it is consistent in
+//! itself ([`View`](view::View)); what is reported is what at least two of them agree on ([`agree`](agree::agree)): the one with fewer
+//! deposits is reported, if the others know its last record. A source that is down, slow, behind or lying takes the part away, and never
+//! makes it a guess.
+//!
+//! [`Reader::part`] and [`Reader::supply`] read a cache: no network, no wait.
+
+mod agree;
+mod endpoint;
+mod poll;
+mod view;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use io_settlement::{ASSETS, Bytes32, batch};
+use io_types::extension::{DEPOSITS_MAX, SolanaPart};
+use io_types::genesis::GenesisBridge;
+use io_types::id::Hash;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use agree::Agreed;
+pub use agree::Disagreement;
+pub use endpoint::EndpointFault;
+use poll::Observation;
+
+/// The fewest endpoints that must agree.
+const AGREEING_MIN: usize = 2;
+
+/// The operator's part of the configuration: table `[solana]` of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReaderConfig {
+    /// URLs of two or more JSON-RPC endpoints of the cluster, of different operators.
+    pub endpoints: Vec<String>,
+    /// Time between two polls of an endpoint, ms.
+    #[serde(default = "poll_ms")]
+    pub poll_ms: u64,
+    /// An answer that takes longer is none, ms.
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms: u64,
+    /// What an endpoint said counts that long, ms.
+    #[serde(default = "age_max_ms")]
+    pub age_max_ms: u64,
+    /// An endpoint that many slots behind the best one does not count.
+    #[serde(default = "behind_slots_max")]
+    pub behind_slots_max: u64,
+    /// Header hashes of the program that governance approved. Empty: the first one that the endpoints agree on, kept in `pin`.
+    #[serde(default)]
+    pub approved: Vec<Hash>,
+    /// File that keeps the first header hash, outside of the chain's data. Absent: it is forgotten with the process.
+    #[serde(default)]
+    pub pin: Option<PathBuf>,
+}
+
+const fn poll_ms() -> u64 {
+    1000
+}
+
+const fn timeout_ms() -> u64 {
+    3000
+}
+
+const fn age_max_ms() -> u64 {
+    30_000
+}
+
+const fn behind_slots_max() -> u64 {
+    150
+}
+
+impl ReaderConfig {
+    /// These endpoints, everything else as usual.
+    pub fn new(endpoints: Vec<String>) -> Self {
+        Self {
+            endpoints,
+            poll_ms: poll_ms(),
+            timeout_ms: timeout_ms(),
+            age_max_ms: age_max_ms(),
+            behind_slots_max: behind_slots_max(),
+            approved: Vec::new(),
+            pin: None,
+        }
+    }
+}
+
+/// What the chain says its bridge is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Genesis hash of the cluster.
+    pub cluster: Bytes32,
+    /// The program.
+    pub program: Bytes32,
+    /// [`batch::chain_id_hash`] of the chain.
+    pub chain_id: Bytes32,
+    /// Mint per asset.
+    pub mints: [Bytes32; ASSETS],
+}
+
+impl Bound {
+    /// Of a chain and its bridge.
+    pub fn new(chain_id: &str, bridge: &GenesisBridge) -> Self {
+        Self {
+            cluster: bridge.cluster.0,
+            program: bridge.program.0,
+            chain_id: batch::chain_id_hash(chain_id),
+            mints: [bridge.io_mint.0, bridge.usdc_mint.0],
+        }
+    }
+}
+
+/// Why a reader cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// One endpoint alone could lie.
+    #[error(
+        "solana.endpoints names {given} endpoint(s); name at least {AGREEING_MIN}, of different operators"
+    )]
+    FewEndpoints {
+        /// How many there are.
+        given: usize,
+    },
+    /// Not a URL.
+    #[error("solana.endpoints: {url}: {why}; use http or https")]
+    Url {
+        /// The URL without its path.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file with the program's header hash is broken.
+    #[error(
+        "{path}: {why}; if the program's present version is approved, put its header hash in solana.approved and remove the file"
+    )]
+    Pin {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// The last deposit that the committed state credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// Its number; 0 before the first.
+    pub number: u64,
+    /// Rolling hash after it.
+    pub hash: Hash,
+}
+
+/// What a proposer adds to the commit that it injects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// Records after the watermark in order, at most 16, in io-settlement's encoding.
+    pub deposits: Vec<Vec<u8>>,
+    /// Bytes of `LastSettle`, once one exists.
+    pub last_settle: Option<Vec<u8>>,
+}
+
+/// State of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EndpointStatus {
+    /// Scheme, host and port: paths may hold secrets.
+    pub name: String,
+    /// Slot of its last good answer.
+    pub slot: Option<u64>,
+    /// Milliseconds since then.
+    pub age_ms: Option<u64>,
+    /// Why it does not count; none if it does.
+    pub fault: Option<String>,
+}
+
+/// State of the reader, for metrics and `/v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReaderStatus {
+    /// Whether a part is reported now.
+    pub reporting: bool,
+    /// Why not.
+    pub why_not: Option<String>,
+    /// Slot of what is reported.
+    pub slot: Option<u64>,
+    /// Slots between that and the best endpoint's.
+    pub lag_slots: u64,
+    /// Number of the last deposit that the endpoints agree on.
+    pub deposit_number: Option<u64>,
+    /// Number of the last settlement that they agree on; 0 before the first.
+    pub settled: Option<u64>,
+    /// Something that an operator must look at: an upgrade of the program, a disagreement, a false chain.
+    pub alarm: Option<String>,
+    /// Each endpoint.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// State that tasks and callers share.
+#[derive(Debug)]
+struct Shared {
+    config: ReaderConfig,
+    bound: Bound,
+    board: RwLock<Board>,
+}
+
+#[derive(Debug, Default)]
+struct Board {
+    endpoints: Vec<(String, Observation)>,
+    approved: BTreeSet<Bytes32>,
+    outcome: Option<Result<Arc<Agreed>, Disagreement>>,
+}
+
+/// Polls Solana and remembers what its endpoints agree on. Cheap to clone. Its tasks end with the last clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    _tasks: Arc<poll::Tasks>,
+}
+
+impl Reader {
+    /// Starts polling on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`ReaderError`]. An endpoint that is out of reach is none: it is shown in the status.
+    pub fn start(config: ReaderConfig, bound: Bound) -> Result<Self, ReaderError> {
+        if config.endpoints.len() < AGREEING_MIN {
+            return Err(ReaderError::FewEndpoints {
+                given: config.endpoints.len(),
+            });
+        }
+        let timeout = Duration::from_millis(config.timeout_ms.max(1));
+        let mut endpoints = Vec::new();
+        for url in &config.endpoints {
+            endpoints.push(endpoint::Endpoint::new(url, timeout)?);
+        }
+        let mut approved: BTreeSet<Bytes32> = config.approved.iter().map(|hash| hash.0).collect();
+        if approved.is_empty() {
+            approved.extend(read_pin(&config)?);
+        }
+        let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
+        let board = Board {
+            endpoints: names.map(|name| (name, Observation::default())).collect(),
+            approved,
+            outcome: None,
+        };
+        let shared = Arc::new(Shared {
+            config,
+            bound,
+            board: RwLock::new(board),
+        });
+        let tasks = poll::Tasks::spawn(&shared, endpoints);
+        Ok(Self {
+            shared,
+            _tasks: Arc::new(tasks),
+        })
+    }
+
+    /// This validator's part on Solana for its next vote extension; none while there is nothing certain to say.
+    pub fn part(&self, watermark: Watermark) -> Option<SolanaPart> {
+        let agreed = self.shared.certain(watermark).ok()?;
+        let rolling = agreed.after(watermark.number, DEPOSITS_MAX);
+        Some(SolanaPart {
+            first: watermark.number.saturating_add(1),
+            rolling: rolling.map(|slot| Hash(slot.rolling)).collect(),
+            last_settle: agreed.last_settle().map(|last| Hash(last.hash())),
+        })
+    }
+
+    /// What a proposer supplies; empty while there is nothing certain to say.
+    pub fn supply(&self, watermark: Watermark) -> Supply {
+        let Ok(agreed) = self.shared.certain(watermark) else {
+            return Supply::default();
+        };
+        let records = agreed.after(watermark.number, DEPOSITS_MAX);
+        Supply {
+            deposits: records
+                .map(|slot| slot.record.to_bytes().to_vec())
+                .collect(),
+            last_settle: agreed.last_settle().map(|last| last.to_bytes().to_vec()),
+        }
+    }
+
+    /// Approves a version of the program by its header hash, as governance decided.
+    pub fn approve(&self, header: Hash) {
+        let mut board = self
+            .shared
+            .board
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        board.approved.insert(header.0);
+    }
+
+    /// State of the reader. With the watermark, a chain that credited other deposits than Solana shows is an alarm.
+    pub fn status(&self, watermark: Option<Watermark>) -> ReaderStatus {
+        self.shared.status(watermark)
+    }
+
+    /// The state as lines for `/v1/status`.
+    pub fn notes(&self, watermark: Option<Watermark>) -> Vec<String> {
+        let status = self.status(watermark);
+        let mut notes = Vec::new();
+        if let Some(alarm) = &status.alarm {
+            notes.push(format!("ALARM solana: {alarm}"));
+        }
+        match (&status.why_not, status.slot) {
+            (Some(why), _) => notes.push(format!("solana: nothing is reported: {why}")),
+            (None, slot) => notes.push(format!(
+                "solana: slot {}, {} slots behind the best endpoint, deposit {}, settlement {}",
+                slot.unwrap_or(0),
+                status.lag_slots,
+                status.deposit_number.unwrap_or(0),
+                status.settled.unwrap_or(0)
+            )),
+        }
+        for EndpointStatus { name, fault, .. } in status.endpoints {
+            if let Some(fault) = fault {
+                notes.push(format!("solana {name}: {fault}"));
+            }
+        }
+        notes
+    }
+}
+
+/// Why nothing is reported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Uncertain {
+    #[error("{agreeing} endpoint(s) answer, {AGREEING_MIN} needed")]
+    Few { agreeing: usize },
+    #[error(transparent)]
+    Disagree(#[from] Disagreement),
+    #[error(
+        "the chain credited deposit {number} with another rolling hash than Solana shows: the chain or Solana's endpoints are false"
+    )]
+    OtherHistory { number: u64 },
+    #[error(
+        "the chain's last credited deposit {number} is not in the queue any more; this node is far behind"
+    )]
+    Gone { number: u64 },
+}
+
+impl Uncertain {
+    /// Whether an operator must look at it.
+    fn is_alarm(&self) -> bool {
+        matches!(self, Self::Disagree(_) | Self::OtherHistory { .. })
+    }
+}
+
+impl Shared {
+    fn agreed(&self) -> Result<Arc<Agreed>, Uncertain> {
+        let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
+        let age_max = Duration::from_millis(self.config.age_max_ms);
+        match &board.outcome {
+            Some(Ok(agreed)) if agreed.read_at.elapsed() <= age_max => Ok(Arc::clone(agreed)),
+            Some(Err(disagreement)) => Err(disagreement.clone().into()),
+            Some(Ok(_)) | None => {
+                let fresh = board
+                    .endpoints
+                    .iter()
+                    .filter(|(_name, seen)| seen.is_fresh(age_max));
+                Err(Uncertain::Few {
+                    agreeing: fresh.count().min(AGREEING_MIN.saturating_sub(1)),
+                })
+            }
+        }
+    }
+
+    /// What the endpoints agree on, if the chain's last credited deposit is part of it.
+    fn certain(&self, watermark: Watermark) -> Result<Arc<Agreed>, Uncertain> {
+        let agreed = self.agreed()?;
+        let number = watermark.number;
+        match agreed.hash_at(number) {
+            Some(hash) if hash == watermark.hash.0 => Ok(agreed),
+            Some(_) => Err(Uncertain::OtherHistory { number }),
+            // The endpoints that were compared are behind the others from whom the chain heard of it.
+            None if number > agreed.number() => Ok(agreed),
+            None => Err(Uncertain::Gone { number }),
+        }
+    }
+
+    fn status(&self, watermark: Option<Watermark>) -> ReaderStatus {
+        let outcome = match watermark {
+            Some(watermark) => self.certain(watermark),
+            None => self.agreed(),
+        };
+        let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
+        let age_max = Duration::from_millis(self.config.age_max_ms);
+        let best = board.best_slot(age_max);
+        let endpoints = board.endpoints.iter().map(|(name, seen)| EndpointStatus {
+            name: name.clone(),
+            slot: seen.slot(),
+            age_ms: seen
+                .age()
+                .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            fault: seen.fault_text(age_max, best, self.config.behind_slots_max),
+        });
+        let agreed = outcome.as_ref().ok();
+        let slot = agreed.map(|agreed| agreed.slot);
+        ReaderStatus {
+            reporting: agreed.is_some(),
+            why_not: outcome.as_ref().err().map(ToString::to_string),
+            slot,
+            lag_slots: best.unwrap_or(0).saturating_sub(slot.or(best).unwrap_or(0)),
+            deposit_number: agreed.map(|agreed| agreed.number()),
+            settled: agreed.and_then(|agreed| agreed.settled()),
+            alarm: outcome
+                .as_ref()
+                .err()
+                .filter(|why| why.is_alarm())
+                .map(ToString::to_string),
+            endpoints: endpoints.collect(),
+        }
+    }
+
+    /// Notes what an endpoint said and compares again.
+    fn observe(&self, index: usize, seen: Result<view::View, EndpointFault>) {
+        let mut board = self.board.write().unwrap_or_else(PoisonError::into_inner);
+        let Some((name, observation)) = board.endpoints.get_mut(index) else {
+            return;
+        };
+        if let Err(fault) = &seen {
+            tracing::debug!(endpoint = %name, %fault, "a poll of Solana failed");
+        }
+        observation.note(seen);
+        board.compare(&self.config, Instant::now());
+    }
+}
+
+impl Board {
+    fn best_slot(&self, age_max: Duration) -> Option<u64> {
+        let fresh = self
+            .endpoints
+            .iter()
+            .filter(|(_name, seen)| seen.is_fresh(age_max));
+        fresh.filter_map(|(_name, seen)| seen.slot()).max()
+    }
+
+    /// Compares what counts. Too few answers leave the last agreement to grow old.
+    fn compare(&mut self, config: &ReaderConfig, now: Instant) {
+        let age_max = Duration::from_millis(config.age_max_ms);
+        let oldest_slot = self
+            .best_slot(age_max)
+            .unwrap_or(0)
+            .saturating_sub(config.behind_slots_max);
+        let views: Vec<_> = self
+            .endpoints
+            .iter()
+            .filter(|(_name, seen)| seen.is_fresh(age_max))
+            .filter_map(|(name, seen)| seen.view().map(|view| (name.as_str(), view)))
+            .filter(|(_name, view)| view.slot >= oldest_slot)
+            .collect();
+        if views.len() < AGREEING_MIN {
+            // Two that disagreed do not become right because one of them went away.
+            if matches!(self.outcome, Some(Err(_))) {
+                self.outcome = None;
+            }
+            return;
+        }
+        let outcome = agree::agree(&views, &self.approved, now);
+        if let Err(disagreement) = &outcome
+            && self.outcome.as_ref().and_then(|last| last.as_ref().err()) != Some(disagreement)
+        {
+            tracing::error!(%disagreement, "nothing is reported on Solana");
+        }
+        if let (Ok(agreed), true) = (&outcome, self.approved.is_empty()) {
+            self.approved.insert(agreed.header);
+            write_pin(config, &agreed.header);
+        }
+        self.outcome = Some(outcome.map(Arc::new));
+    }
+}
+
+fn read_pin(config: &ReaderConfig) -> Result<Option<Bytes32>, ReaderError> {
+    let Some(path) = &config.pin else {
+        return Ok(None);
+    };
+    let fault = |why: String| ReaderError::Pin {
+        path: path.clone(),
+        why,
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let hash: Hash = text
+                .trim()
+                .parse()
+                .map_err(|error| fault(format!("{error}")))?;
+            Ok(Some(hash.0))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault(error.to_string())),
+    }
+}
+
+fn write_pin(config: &ReaderConfig, header: &Bytes32) {
+    let Some(path) = &config.pin else {
+        return;
+    };
+    let text = format!("{}\n", Hash(*header));
+    if let Err(error) = crate::signer::write_synced(path, text.as_bytes()) {
+        tracing::error!(path = %path.display(), %error, "the program's header hash is not kept; an upgrade during a restart would not be seen");
+    }
+}
+
+#[cfg(test)]
+mod tests;
