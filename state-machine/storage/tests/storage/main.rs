@@ -19,3 +19,4 @@ mod a_rollback_is_the_block_before;
 mod a_store_on_disk_survives;
 mod model;
 mod the_app_hash_is_a_function_of_the_blocks;
+mod the_documented_proof_holds;
