@@ -201,30 +201,12 @@ impl<T: Fixed> Fixed for [T; ROOTS] {
         }
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Error> {
-        Ok([
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-            T::get(from)?,
-        ])
+    fn get(from: &mut Reader<'_>) -> Self {
+        core::array::from_fn(|_place| T::get(from))
     }
 }
 
 impl Bridge {
-    /// Where [`Config`] begins.
-    pub const CONFIG_AT: usize = 3;
-    /// Where [`State`] begins.
-    pub const STATE_AT: usize = Self::CONFIG_AT + Config::LEN;
-    /// Where [`Roots`] begins.
-    pub const ROOTS_AT: usize = Self::STATE_AT + State::LEN;
-    /// Where [`LastSettle`] begins.
-    pub const LAST_AT: usize = Self::ROOTS_AT + Roots::LEN;
-
     /// Reads the account's data. [`Error::WrongBridge`] if it is no bridge account of this version.
     pub fn read(data: &[u8]) -> Result<Self, Error> {
         match Self::from_bytes(data) {

@@ -6,12 +6,16 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    error: Option<Error>,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the first byte on.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self {
+            rest: bytes,
+            error: None,
+        }
     }
 
     /// The next `N` bytes. [`Error::Truncated`] if fewer are left.
@@ -28,23 +32,44 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// The next value. [`Error::Truncated`] if it is not there whole.
+    /// The next value. Errors: [`Error::Truncated`] if it is not there whole, else what names a byte that no value has.
+    #[inline]
     pub fn value<T: Fixed>(&mut self) -> Result<T, Error> {
-        T::get(self)
+        // One look at the length here lets the compiler leave out the looks at each field.
+        if self.rest.len() < T::LEN {
+            return Err(Error::Truncated);
+        }
+        let value = T::get(self);
+        self.error.take().map_or(Ok(value), Err)
     }
 
     /// Everything that is left.
-    pub fn rest(self) -> &'a [u8] {
+    pub const fn rest(self) -> &'a [u8] {
         self.rest
     }
 
     /// [`Error::TrailingBytes`] unless everything was read.
-    pub fn end(self) -> Result<(), Error> {
+    pub const fn end(self) -> Result<(), Error> {
         if self.rest.is_empty() {
             Ok(())
         } else {
             Err(Error::TrailingBytes)
         }
+    }
+
+    /// The next `N` bytes for [`Fixed::get`]; zeros and an error kept for [`Self::value`] if fewer are left.
+    #[inline]
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        if let Ok(bytes) = self.array() {
+            return *bytes;
+        }
+        self.fail(Error::Truncated);
+        [0; N]
+    }
+
+    /// Keeps an error for [`Self::value`] to return.
+    pub(crate) const fn fail(&mut self, error: Error) {
+        self.error = Some(error);
     }
 }
 
@@ -79,8 +104,8 @@ pub trait Fixed: Sized {
     /// Writes the value.
     fn put(&self, to: &mut Writer<'_>);
 
-    /// Reads a value. [`Error::Truncated`] if it is not there whole; other errors name a byte that no value has.
-    fn get(from: &mut Reader<'_>) -> Result<Self, Error>;
+    /// Reads a value for [`Reader::value`], which is the one to call: it says whether the value is one.
+    fn get(from: &mut Reader<'_>) -> Self;
 }
 
 macro_rules! integers {
@@ -92,8 +117,9 @@ macro_rules! integers {
                 to.bytes(&self.to_le_bytes());
             }
 
-            fn get(from: &mut Reader<'_>) -> Result<Self, Error> {
-                Ok(Self::from_le_bytes(*from.array()?))
+            #[inline]
+            fn get(from: &mut Reader<'_>) -> Self {
+                Self::from_le_bytes(from.bytes())
             }
         }
     )+};
@@ -108,8 +134,9 @@ macro_rules! byte_arrays {
                 to.bytes(self);
             }
 
-            fn get(from: &mut Reader<'_>) -> Result<Self, Error> {
-                from.array().copied()
+            #[inline]
+            fn get(from: &mut Reader<'_>) -> Self {
+                from.bytes()
             }
         }
     )+};
@@ -127,8 +154,9 @@ impl<T: Fixed> Fixed for [T; 2] {
         second.put(to);
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Error> {
-        Ok([T::get(from)?, T::get(from)?])
+    #[inline]
+    fn get(from: &mut Reader<'_>) -> Self {
+        [T::get(from), T::get(from)]
     }
 }
 
@@ -150,10 +178,33 @@ macro_rules! record {
                 $($crate::codec::Fixed::put($field, to);)+
             }
 
-            fn get(from: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::Error> {
-                Ok(Self { $($field: <$type as $crate::codec::Fixed>::get(from)?),+ })
+            #[inline]
+            fn get(from: &mut $crate::codec::Reader<'_>) -> Self {
+                Self { $($field: <$type as $crate::codec::Fixed>::get(from)),+ }
             }
         }
+
+        // The struct of offsets needs a name of its own per record; this scope gives it one.
+        const _: () = {
+            /// Where each field begins.
+            #[derive(Clone, Copy, Debug)]
+            pub struct Offsets {
+                $(#[doc = "Offset of the field of this name, bytes."] pub $field: usize),+
+            }
+
+            impl $name {
+                /// Where each field begins in the encoding.
+                pub const AT: Offsets = {
+                    let mut next = 0;
+                    $(
+                        let $field = next;
+                        next = <$type as $crate::codec::Fixed>::LEN.saturating_add(next);
+                    )+
+                    assert!(next == Self::LEN);
+                    Offsets { $($field),+ }
+                };
+            }
+        };
 
         impl $name {
             /// Bytes of the encoding.
@@ -169,7 +220,7 @@ macro_rules! record {
             /// Reads exactly one value. Errors: too few or too many bytes, or a byte that no value has.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, $crate::Error> {
                 let mut from = $crate::codec::Reader::new(bytes);
-                let value = <Self as $crate::codec::Fixed>::get(&mut from)?;
+                let value = from.value()?;
                 from.end()?;
                 Ok(value)
             }

@@ -1,7 +1,7 @@
 //! Deposits: the record, its rolling hash, and the ring account that holds the records not yet credited.
 
-use crate::codec::{Fixed, Reader, record};
-use crate::{ASSETS, Bytes32, Error, sha256};
+use crate::codec::{Reader, record};
+use crate::{ASSETS, Bytes32, Error, product, sha256};
 
 const FIRST_DOMAIN: &[u8] = b"io-bridge/v1/deposits\0";
 const NEXT_DOMAIN: &[u8] = b"io-bridge/v1/deposit\0";
@@ -79,10 +79,8 @@ pub fn next_hash(previous: &Bytes32, record: &DepositRecord) -> Bytes32 {
 
 /// Bytes of a queue account with this many places; none if that is beyond the address space.
 pub fn queue_len(capacity: u64) -> Option<usize> {
-    usize::try_from(capacity)
-        .ok()?
-        .checked_mul(Slot::LEN)?
-        .checked_add(QueueHeader::LEN)
+    let slots = product::checked(capacity, u64::try_from(Slot::LEN).ok()?)?;
+    usize::try_from(slots).ok()?.checked_add(QueueHeader::LEN)
 }
 
 /// Places in a queue account of this many bytes.
@@ -101,15 +99,15 @@ pub fn slot_offset(n: u64, capacity: u64) -> Option<usize> {
 
 /// Lamports that the next deposit pays on top: nothing below half full, then [`QUEUE_FEE`] doubling with every sixteenth.
 pub fn queue_fee(waiting: u64, capacity: u64) -> u64 {
-    let sixteenths = waiting
-        .saturating_mul(16)
+    let sixteenths = product::saturating(waiting, 16)
         .checked_div(capacity)
         .unwrap_or(16);
-    match sixteenths.checked_sub(8) {
+    match sixteenths
+        .checked_sub(8)
+        .and_then(|step| u32::try_from(step.min(8)).ok())
+    {
         None => 0,
-        Some(step) => {
-            QUEUE_FEE.saturating_mul(1_u64.wrapping_shl(u32::try_from(step.min(8)).unwrap_or(8)))
-        }
+        Some(step) => QUEUE_FEE.wrapping_shl(step),
     }
 }
 
@@ -123,7 +121,7 @@ pub struct Queue<'a> {
 impl<'a> Queue<'a> {
     /// Checks tag, version and length. [`Error::WrongQueue`] if it is no queue.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        let header = QueueHeader::get(&mut Reader::new(bytes))?;
+        let header: QueueHeader = Reader::new(bytes).value()?;
         let whole = queue_len(header.capacity).is_some_and(|length| length == bytes.len());
         if header.tag != crate::account::TAG_QUEUE
             || header.version != crate::account::VERSION
@@ -143,7 +141,7 @@ impl<'a> Queue<'a> {
     /// bridge's numbers, to say.
     pub fn slot(&self, n: u64) -> Option<Slot> {
         let offset = slot_offset(n, self.header.capacity)?;
-        let slot = Slot::get(&mut Reader::new(self.bytes.get(offset..)?)).ok()?;
+        let slot: Slot = Reader::new(self.bytes.get(offset..)?).value().ok()?;
         (slot.record.n == n).then_some(slot)
     }
 }

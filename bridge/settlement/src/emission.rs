@@ -6,8 +6,8 @@
 mod calendar;
 mod table;
 
-use crate::Error;
 use crate::codec::{Fixed, Reader, Writer, record};
+use crate::{Error, product};
 use calendar::{HOUR, MonthHour};
 
 /// Months of the table.
@@ -62,17 +62,21 @@ impl Fixed for Schedule {
         }
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Error> {
-        let kind = from.value()?;
-        let [first_month, period_months, max] = [from.value()?, from.value()?, from.value()?];
+    /// An unknown kind, or a table with numbers, is [`Error::BadSchedule`].
+    fn get(from: &mut Reader<'_>) -> Self {
+        let kind = u8::get(from);
+        let [first_month, period_months, max] = [u64::get(from), u64::get(from), u64::get(from)];
         match (kind, first_month, period_months, max) {
-            (KIND_TABLE, 0, 0, 0) => Ok(Self::Table),
-            (KIND_HALVING, ..) => Ok(Self::Halving {
+            (KIND_TABLE, 0, 0, 0) => Self::Table,
+            (KIND_HALVING, ..) => Self::Halving {
                 first_month,
                 period_months,
                 max,
-            }),
-            _ => Err(Error::BadSchedule),
+            },
+            _ => {
+                from.fail(Error::BadSchedule);
+                Self::Table
+            }
         }
     }
 }
@@ -127,6 +131,7 @@ impl Schedule {
     }
 
     /// Sum of the totals of all months before `month` (0-based), base units.
+    #[inline(never)]
     pub fn before_month(&self, month: u64) -> u64 {
         match *self {
             Self::Table => {
@@ -145,7 +150,8 @@ impl Schedule {
                 let mut sum = 0_u64;
                 for period in 0..u64::from(u64::BITS) {
                     let months = left.min(period_months);
-                    sum = sum.saturating_add(halved(first_month, period).saturating_mul(months));
+                    sum = sum
+                        .saturating_add(product::saturating(halved(first_month, period), months));
                     left = left.saturating_sub(months);
                     if left == 0 || sum >= max {
                         break;
@@ -180,7 +186,9 @@ impl Schedule {
 
 /// floor(total hour / hours). The product fits: see [`MONTH_MAX`].
 fn share(total: u64, hour: u64, hours: u64) -> u64 {
-    total.saturating_mul(hour).checked_div(hours).unwrap_or(0)
+    product::saturating(total, hour)
+        .checked_div(hours)
+        .unwrap_or(0)
 }
 
 /// floor(first / 2^periods).
@@ -229,7 +237,7 @@ impl TimeParams {
 
     /// Chain time at real time `unix`: chain_start + floor((unix - genesis_time) 3600 / epoch_seconds); chain_start before the genesis.
     pub fn chain_time(&self, unix: u64) -> u64 {
-        let since = unix.saturating_sub(self.genesis_time).saturating_mul(HOUR);
+        let since = product::saturating(unix.saturating_sub(self.genesis_time), HOUR);
         self.chain_start
             .saturating_add(since.checked_div(self.epoch_seconds).unwrap_or(0))
     }

@@ -21,6 +21,7 @@ pub mod instruction;
 pub mod members;
 pub mod payout;
 pub mod precompile;
+pub mod product;
 mod sha256;
 
 pub use error::Error;

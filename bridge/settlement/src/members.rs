@@ -1,7 +1,7 @@
 //! Member sets: who signs for the chain, with how much power.
 
-use crate::codec::{Fixed, Reader, record};
-use crate::{Bytes32, Error, sha256};
+use crate::codec::{Reader, record};
+use crate::{Bytes32, Error, product, sha256};
 
 const DOMAIN: &[u8] = b"io-bridge/v1/members\0";
 
@@ -46,7 +46,8 @@ record! {
 
 /// Bytes of a members account.
 pub fn members_len(count: u16) -> usize {
-    MembersHeader::LEN.saturating_add(Member::LEN.saturating_mul(usize::from(count)))
+    // Cannot wrap: the count has 16 bits.
+    MembersHeader::LEN.saturating_add(Member::LEN.wrapping_mul(usize::from(count)))
 }
 
 /// Digest of a set over the encodings of its members one after another. It binds the epoch, so no set can be switched to twice.
@@ -71,7 +72,7 @@ pub fn add_power(bytes: &[u8], after: Option<&Bytes32>, power: u64) -> Result<u6
         return Err(Error::Truncated);
     }
     for member in members {
-        let member = Member::get(&mut Reader::new(member))?;
+        let member: Member = Reader::new(member).value()?;
         if last.is_some_and(|last| last >= member.key) {
             return Err(Error::MemberOrder);
         }
@@ -90,7 +91,7 @@ pub fn add_power(bytes: &[u8], after: Option<&Bytes32>, power: u64) -> Result<u6
 /// Whether this much power is more than two thirds of the set's.
 pub const fn is_quorum(marked: u64, total: u64) -> bool {
     // Both products fit: a set's power is at most a third of the type's range.
-    total > 0 && marked.saturating_mul(3) > total.saturating_mul(2)
+    total > 0 && product::saturating(marked, 3) > product::saturating(total, 2)
 }
 
 /// A member set, on the side that makes it.

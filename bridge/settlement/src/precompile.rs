@@ -3,6 +3,7 @@
 //! Its layout is fixed, so that the program can bind every number: count and a zero byte, seven numbers per signature, the message, then
 //! each public key with its signature.
 
+#[cfg(feature = "alloc")]
 use crate::Bytes32;
 use crate::codec::record;
 
@@ -43,13 +44,11 @@ impl SignatureOffsets {
         if count > SIGNATURES_MAX || index >= count {
             return None;
         }
-        let message = OFFSETS_LEN
-            .checked_mul(u16::try_from(count).ok()?)?
-            .checked_add(COUNT_LEN)?;
+        // Cannot wrap: the count is at most 64.
+        let (count, index) = (u16::try_from(count).ok()?, u16::try_from(index).ok()?);
+        let message = OFFSETS_LEN.wrapping_mul(count).checked_add(COUNT_LEN)?;
         let pairs = message.checked_add(MESSAGE_LEN)?;
-        let key = PAIR_LEN
-            .checked_mul(u16::try_from(index).ok()?)?
-            .checked_add(pairs)?;
+        let key = PAIR_LEN.wrapping_mul(index).checked_add(pairs)?;
         Some(Self {
             signature: key.checked_add(KEY_LEN)?,
             signature_instruction: OWN,
@@ -62,9 +61,9 @@ impl SignatureOffsets {
     }
 }
 
-/// Bytes of a precompile instruction with this many signatures.
+/// Bytes of a precompile instruction with this many signatures, at most [`SIGNATURES_MAX`].
 pub const fn data_len(count: usize) -> usize {
-    count.saturating_mul(14 + 96).saturating_add(2 + 46)
+    count.wrapping_mul(14 + 96).saturating_add(2 + 46)
 }
 
 /// Data of the ed25519 precompile instruction that `post_signatures` expects before it: count and a zero byte, the numbers of each

@@ -240,22 +240,23 @@ fn records_have_the_bytes_of_borsh() {
 }
 
 #[test]
-fn the_parts_of_the_bridge_lie_where_the_constants_say() {
+fn fields_lie_where_the_offsets_say() {
     let bytes = bridge().to_bytes();
     assert_eq!(Bridge::read(&bytes), Ok(bridge()));
-    assert_eq!(
-        &bytes[Bridge::CONFIG_AT..Bridge::STATE_AT],
-        bridge().config.to_bytes()
+    let (config, state, roots, last) = (
+        Bridge::AT.config,
+        Bridge::AT.state,
+        Bridge::AT.roots,
+        Bridge::AT.last,
     );
-    assert_eq!(
-        &bytes[Bridge::STATE_AT..Bridge::ROOTS_AT],
-        bridge().state.to_bytes()
-    );
-    assert_eq!(
-        &bytes[Bridge::ROOTS_AT..Bridge::LAST_AT],
-        bridge().roots.to_bytes()
-    );
-    assert_eq!(&bytes[Bridge::LAST_AT..], bridge().last.to_bytes());
+    assert_eq!(&bytes[config..state], bridge().config.to_bytes());
+    assert_eq!(&bytes[state..roots], bridge().state.to_bytes());
+    assert_eq!(&bytes[roots..last], bridge().roots.to_bytes());
+    assert_eq!(&bytes[last..], bridge().last.to_bytes());
+    let vaults = config + Config::AT.vaults;
+    assert_eq!(bytes[vaults..vaults + 64], [[5; 32], [6; 32]].concat());
+    let staked = state + State::AT.counters + Counters::AT.staked;
+    assert_eq!(bytes[staked..staked + 8], 10_u64.to_le_bytes());
 }
 
 #[test]

@@ -1,5 +1,11 @@
 //! Payout proofs, member sets, the queue and signature layout.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::integer_division,
+    reason = "numbers of a test are small"
+)]
+
 use io_settlement::account::{Signatures, TAG_QUEUE, VERSION};
 use io_settlement::codec::Fixed;
 use io_settlement::codec::Writer;
