@@ -9,7 +9,9 @@
 pub mod lie;
 pub mod link;
 pub mod mode;
+pub mod order;
 pub mod proxy;
 
 pub use mode::{Lie, Mode};
+pub use order::Fault;
 pub use proxy::Proxy;

@@ -16,7 +16,10 @@
     reason = "instants and durations are added; money never is"
 )]
 
+pub mod cli;
+pub mod control;
 pub mod faults;
+pub mod home;
 pub mod ledger;
 pub mod ports;
 pub mod prices;

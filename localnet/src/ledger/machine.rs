@@ -52,7 +52,7 @@ struct Opened {
 /// Runs a ledger until it is told to stop (SIGTERM, SIGINT).
 ///
 /// Errors: the folder is in use or not writable, the genesis is wrong, a port is taken, the disk refuses a write.
-pub fn run(config: &LedgerConfig) -> anyhow::Result<()> {
+pub async fn run(config: &LedgerConfig) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.home)
         .with_context(|| format!("cannot make {}", config.home.display()))?;
     let lock = File::create(config.home.join("lock"))?;
@@ -62,12 +62,7 @@ pub fn run(config: &LedgerConfig) -> anyhow::Result<()> {
             config.home.display()
         )
     })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let result = runtime.block_on(serve(config));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    serve(config).await
 }
 
 async fn serve(config: &LedgerConfig) -> anyhow::Result<()> {

@@ -57,3 +57,19 @@ fn end_with_parent() -> io::Result<()> {
         Err(io::Error::last_os_error())
     }
 }
+
+/// A child of the process `pid`, if it has one.
+pub fn child_of(pid: u32) -> Option<u32> {
+    let entries = std::fs::read_dir("/proc").ok()?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    numbers
+        .into_iter()
+        .find(|number| parent_of(*number) == Some(pid))
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; after it come the state and the parent.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
