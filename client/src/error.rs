@@ -78,10 +78,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    pub(crate) fn invalid(what: impl Into<String>, why: impl ToString) -> Self {
+    /// The error of a file, a key or a value that cannot be used.
+    pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid {
             what: what.into(),
-            why: why.to_string(),
+            why: why.into(),
         }
     }
 
@@ -108,15 +109,14 @@ impl ClientError {
             .map(|(_, name, _)| *name)
     }
 
-    /// Whether somebody looked at the request and said no. Otherwise something is broken or out of reach.
+    /// Whether the other side looked at the request and said no. Otherwise something is broken, out of reach, or badly typed.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Rejected { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
-            | Self::Expired { .. }
-            | Self::Invalid { .. } => true,
-            Self::Unreachable { .. } | Self::BadAnswer { .. } => false,
+            | Self::Expired { .. } => true,
+            Self::Unreachable { .. } | Self::BadAnswer { .. } | Self::Invalid { .. } => false,
             Self::Solana(error) => error.is_refusal(),
         }
     }

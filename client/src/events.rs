@@ -14,7 +14,7 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 /// Longest wait before a new connection.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// A connection on which nothing comes for so long, not even a sign of life, is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// A line or an event that is longer is no event of a node.
 const FRAME_BYTES_MAX: usize = 8 << 20;
 
@@ -64,12 +64,11 @@ impl EventStream {
     /// # Errors
     /// Those of a request. [`EventStream::next`] works whether this was called or not.
     pub async fn connect(&mut self) -> Result<(), ClientError> {
-        let http = match &self.http {
-            Some(http) => http.clone(),
-            None => {
-                let http = http_client(&self.url, None)?;
-                self.http.insert(http).clone()
-            }
+        let http = if let Some(http) = &self.http {
+            http.clone()
+        } else {
+            let http = http_client(&self.url, None)?;
+            self.http.insert(http).clone()
         };
         let mut request = http.get(&self.url).header("accept", "text/event-stream");
         if let Some(after) = self.after {

@@ -8,6 +8,7 @@
 //! | [`wallet`] | [`Wallet`]: key files, the same as Solana's |
 //! | [`sealed`] | [`seal`] and [`unseal`]: text that only the owner of an account can read |
 //! | [`money`] | amounts as people write them |
+//! | [`proof`] | checks a proven row offline |
 //! | [`solana`] | a thin JSON-RPC client and the bridge program's deposit and claim |
 //! | [`error`] | [`ClientError`]: what, where, what to do |
 //!
@@ -36,6 +37,7 @@ pub mod error;
 pub mod events;
 pub mod money;
 pub mod node;
+pub mod proof;
 pub mod sealed;
 pub mod signer;
 pub mod solana;

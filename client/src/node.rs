@@ -31,7 +31,7 @@ use crate::events::EventStream;
 /// How long a connection may take to come about.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take, a wait for a block included.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// How often a transaction that waits is looked up.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 

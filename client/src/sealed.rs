@@ -26,7 +26,7 @@ pub fn seal(to: &AccountId, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
         .ok_or_else(|| ClientError::invalid(what(), "it is no valid ed25519 key"))?;
     PublicKey::from(key.to_montgomery().to_bytes())
         .seal(&mut OsRng, plain)
-        .map_err(|error| ClientError::invalid(what(), error))
+        .map_err(|error| ClientError::invalid(what(), error.to_string()))
 }
 
 /// Opens what was sealed to the account of this key.

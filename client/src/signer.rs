@@ -18,7 +18,7 @@ use crate::wallet::Wallet;
 /// Blocks after which a transaction that no block took is dead, if the signer does not say otherwise.
 const EXPIRY_BLOCKS: u64 = 100;
 /// How long a node that is out of reach is asked for what became of a transaction.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a sequence that another program of this key took may need to enter a block.
 const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 /// How often the account is read meanwhile.

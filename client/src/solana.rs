@@ -11,7 +11,10 @@ pub mod program;
 pub mod rpc;
 
 pub use error::SolanaError;
-pub use program::{BridgeProgram, address, bridge_address, program_instruction, token_address};
+pub use program::{
+    BridgeProgram, ClaimProof, address, bridge_address, bridge_asset, program_instruction,
+    token_address,
+};
 pub use rpc::{AtSlot, Blockhash, Commitment, Landed, SignatureStatus, SolanaAccount, SolanaRpc};
 
 use io_types::id::AccountId;

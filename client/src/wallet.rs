@@ -122,10 +122,11 @@ fn check_permissions(path: &Path) -> Result<(), ClientError> {
     use std::os::unix::fs::PermissionsExt as _;
     let what = || format!("wallet {}", path.display());
     let mode = std::fs::metadata(path)
-        .map_err(|error| ClientError::invalid(what(), error))?
+        .map_err(|error| ClientError::invalid(what(), error.to_string()))?
         .permissions()
         .mode();
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     Err(ClientError::invalid(

@@ -93,10 +93,10 @@ fn logs_text(logs: &[String]) -> String {
 }
 
 impl SolanaError {
-    pub(crate) fn invalid(what: impl Into<String>, why: impl ToString) -> Self {
+    pub(crate) fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid {
             what: what.into(),
-            why: why.to_string(),
+            why: why.into(),
         }
     }
 
@@ -139,15 +139,14 @@ impl SolanaError {
         }
     }
 
-    /// Whether somebody looked at the request and said no. Otherwise something is broken or out of reach.
+    /// Whether Solana looked at the request and said no. Otherwise something is broken, out of reach, or badly typed.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Rpc { .. }
             | Self::Program { .. }
             | Self::Failed { .. }
-            | Self::Expired { .. }
-            | Self::Invalid { .. } => true,
-            Self::Unreachable { .. } | Self::BadAnswer { .. } => false,
+            | Self::Expired { .. } => true,
+            Self::Unreachable { .. } | Self::BadAnswer { .. } | Self::Invalid { .. } => false,
         }
     }
 

@@ -5,7 +5,9 @@ use io_settlement::address::{
     ASSOCIATED_TOKEN_PROGRAM, BRIDGE_SEED, CLAIM_SEED, SYSTEM_PROGRAM, TOKEN_PROGRAM,
 };
 use io_settlement::instruction::{CLAIM, DEPOSIT, Instruction as ProgramInstruction, Role};
+use io_settlement::payout::{self, Tree};
 use io_settlement::{Asset, Bytes32};
+use io_types::api::{PayoutFile, PayoutProof};
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
@@ -82,6 +84,21 @@ pub fn program_instruction(
     })
 }
 
+/// The asset as the program numbers it.
+///
+/// # Errors
+/// [`SolanaError::Invalid`] for an asset that never leaves the chain.
+pub fn bridge_asset(asset: io_types::Asset) -> Result<Asset, SolanaError> {
+    match asset {
+        io_types::Asset::Io => Ok(Asset::Io),
+        io_types::Asset::Usdc => Ok(Asset::Usdc),
+        io_types::Asset::Credit => Err(SolanaError::invalid(
+            "asset credit",
+            "it does not exist on Solana; use io or usdc",
+        )),
+    }
+}
+
 /// What a payout proof says, as the program takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimProof {
@@ -110,7 +127,81 @@ pub struct BridgeProgram {
     pub slot: u64,
 }
 
+impl ClaimProof {
+    /// The proof as a node gives it.
+    ///
+    /// # Errors
+    /// [`SolanaError::Invalid`] for an asset that never leaves the chain.
+    pub fn from_api(proof: &PayoutProof) -> Result<Self, SolanaError> {
+        Ok(Self {
+            asset: bridge_asset(proof.asset)?,
+            account: proof.account.0,
+            cumulative: proof.cumulative.get(),
+            index: proof.index,
+            siblings: proof.siblings.iter().map(|hash| hash.0).collect(),
+        })
+    }
+
+    /// Makes the proof from the leaf set of a batch: this needs no node. None if the account is not in it.
+    ///
+    /// # Errors
+    /// [`SolanaError::Invalid`] if the leaves are not numbered 0, 1, 2 and so on.
+    pub fn from_file(
+        file: &PayoutFile,
+        chain_id: &Bytes32,
+        asset: Asset,
+        account: &Bytes32,
+    ) -> Result<Option<Self>, SolanaError> {
+        let leaves = file.assets.get(usize::from(asset.byte()));
+        let leaves = leaves.map(Vec::as_slice).unwrap_or_default();
+        let invalid =
+            |why: &str| SolanaError::invalid(format!("leaf set of batch {}", file.number), why);
+        let mut hashes = Vec::with_capacity(leaves.len());
+        let mut own = None;
+        for (leaf, index) in leaves.iter().zip(0_u64..) {
+            if leaf.index != index {
+                return Err(invalid(
+                    "its leaves are not in order of index; fetch it again",
+                ));
+            }
+            let cumulative = leaf.cumulative.get();
+            hashes.push(payout::leaf(chain_id, asset, &leaf.account.0, cumulative));
+            if leaf.account.0 == *account {
+                own = Some((index, cumulative));
+            }
+        }
+        let Some((index, cumulative)) = own else {
+            return Ok(None);
+        };
+        let siblings = Tree::new(hashes).proof(index);
+        Ok(Some(Self {
+            asset,
+            account: *account,
+            cumulative,
+            index,
+            siblings: siblings.ok_or_else(|| invalid("its leaf is not in its tree"))?,
+        }))
+    }
+
+    /// The root that the proof leads to; none if its index does not fit its length.
+    pub fn root(&self, chain_id: &Bytes32) -> Option<Bytes32> {
+        let leaf = payout::leaf(chain_id, self.asset, &self.account, self.cumulative);
+        payout::root_of(leaf, self.index, &self.siblings)
+    }
+}
+
 impl BridgeProgram {
+    /// Whether a claim with this proof is accepted: it leads to one of the last settled roots.
+    pub fn accepts(&self, proof: &ClaimProof) -> bool {
+        let roots = match proof.asset {
+            Asset::Io => &self.bridge.roots.io,
+            Asset::Usdc => &self.bridge.roots.usdc,
+        };
+        proof
+            .root(&self.bridge.config.chain_id)
+            .is_some_and(|root| root != payout::EMPTY && roots.contains(&root))
+    }
+
     /// Reads the bridge account of a program.
     ///
     /// # Errors
@@ -226,7 +317,9 @@ impl BridgeProgram {
             // Lamports sent ahead make an account that is not the program's yet: nothing was paid.
             Some(found) if found.owner == self.program => Claim::read(&found.data)
                 .map(|claim| claim.paid)
-                .map_err(|error| SolanaError::invalid(format!("claim account {address}"), error)),
+                .map_err(|error| {
+                    SolanaError::invalid(format!("claim account {address}"), error.to_string())
+                }),
             Some(_) | None => Ok(0),
         }
     }

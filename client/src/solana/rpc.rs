@@ -14,7 +14,7 @@ use solana_keypair::Keypair;
 use solana_message::{Message, VersionedMessage};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
-use solana_signer::Signer as _;
+use solana_signer::Signer;
 use solana_transaction::versioned::VersionedTransaction;
 
 use super::error::SolanaError;
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// A transaction that is not seen is sent again after so many looks.
 const LOOKS_PER_SEND: u32 = 5;
 /// A blockhash serves 150 blocks, so an endpoint that counts blocks says when one is too old. One that does not is given up after this.
-const LAND_WITHIN: Duration = Duration::from_secs(120);
+const LAND_WITHIN: Duration = Duration::from_mins(2);
 
 /// How final what is read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +161,7 @@ impl SolanaRpc {
             let url = url.as_ref();
             http_client(url, Some(within))
                 .map(|http| (url.to_owned(), http))
-                .map_err(|error| SolanaError::invalid("Solana endpoint", error))
+                .map_err(|error| SolanaError::invalid("Solana endpoint", error.to_string()))
         };
         Ok(Self {
             endpoints: urls.iter().map(endpoint).collect::<Result<_, _>>()?,
@@ -192,13 +192,13 @@ impl SolanaRpc {
             .await?;
         let InContext { slot, value } = answer.in_context::<Vec<Option<RawAccount>>>()?;
         if value.len() != addresses.len() {
-            return Err(answer.bad(format!("{} accounts for {}", value.len(), addresses.len())));
+            return Err(answer.bad(&format!("{} accounts for {}", value.len(), addresses.len())));
         }
         let value = value
             .into_iter()
             .map(|account| account.map(RawAccount::read).transpose())
             .collect::<Result<_, _>>()
-            .map_err(|why| answer.bad(why))?;
+            .map_err(|why| answer.bad(&why))?;
         Ok(AtSlot { slot, value })
     }
 
@@ -223,7 +223,7 @@ impl SolanaRpc {
         let config = json!([{"commitment": commitment.text()}]);
         let answer = self.call("getLatestBlockhash", config).await?;
         let raw = answer.in_context::<Raw>()?.value;
-        let hash = raw.blockhash.parse().map_err(|error| answer.bad(error))?;
+        let hash = raw.blockhash.parse().map_err(|error| answer.bad(&error))?;
         Ok(Blockhash {
             hash,
             last_valid_height: raw.last_valid_block_height,
@@ -248,7 +248,7 @@ impl SolanaRpc {
         let hash: Hash = answer
             .read::<String>()?
             .parse()
-            .map_err(|error| answer.bad(error))?;
+            .map_err(|error| answer.bad(&error))?;
         Ok(hash.to_bytes())
     }
 
@@ -257,7 +257,7 @@ impl SolanaRpc {
         let answer = self.call("getHealth", json!([])).await?;
         match answer.read::<String>()?.as_str() {
             "ok" => Ok(()),
-            other => Err(answer.bad(format!("health {other:?}"))),
+            other => Err(answer.bad(&format!("health {other:?}"))),
         }
     }
 
@@ -297,7 +297,7 @@ impl SolanaRpc {
         let params = json!([address.to_string(), {"commitment": commitment.text()}]);
         let answer = self.call("getTokenAccountBalance", params).await?;
         let raw: Raw = answer.in_context()?.value;
-        let amount = raw.amount.parse().map_err(|error| answer.bad(error))?;
+        let amount = raw.amount.parse().map_err(|error| answer.bad(&error))?;
         Ok(TokenBalance {
             amount,
             decimals: raw.decimals,
@@ -328,7 +328,7 @@ impl SolanaRpc {
         let answer = self.call("getSignatureStatuses", params).await?;
         let raw = answer.in_context::<Vec<Option<Raw>>>()?.value;
         if raw.len() != signatures.len() {
-            return Err(answer.bad(format!("{} statuses for {}", raw.len(), signatures.len())));
+            return Err(answer.bad(&format!("{} statuses for {}", raw.len(), signatures.len())));
         }
         let read = |raw: Raw| SignatureStatus {
             slot: raw.slot,
@@ -389,7 +389,7 @@ impl SolanaRpc {
         answer
             .read::<String>()?
             .parse()
-            .map_err(|error| answer.bad(error))
+            .map_err(|error| answer.bad(&error))
     }
 
     /// Signs the instructions with a fresh blockhash, sends them, and sends them again until they are in a block of that
@@ -483,7 +483,7 @@ struct InContext<T> {
 }
 
 impl Answer {
-    fn bad(&self, why: impl ToString) -> SolanaError {
+    fn bad(&self, why: &(impl ToString + ?Sized)) -> SolanaError {
         SolanaError::BadAnswer {
             url: self.url.clone(),
             method: self.method.clone(),
@@ -492,7 +492,7 @@ impl Answer {
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<T, SolanaError> {
-        T::deserialize(&self.result).map_err(|error| self.bad(error))
+        T::deserialize(&self.result).map_err(|error| self.bad(&error))
     }
 
     fn in_context<T: for<'de> Deserialize<'de>>(&self) -> Result<InContext<T>, SolanaError> {
@@ -620,10 +620,10 @@ pub fn sign_transaction(
     keys: &[&Keypair],
     blockhash: &Hash,
 ) -> Result<VersionedTransaction, SolanaError> {
-    let payer = keys.first().map(|key| key.pubkey());
+    let payer = keys.first().map(Signer::pubkey);
     let message = Message::new_with_blockhash(instructions, payer.as_ref(), blockhash);
     VersionedTransaction::try_new(VersionedMessage::Legacy(message), keys)
-        .map_err(|error| SolanaError::invalid("Solana transaction", error))
+        .map_err(|error| SolanaError::invalid("Solana transaction", error.to_string()))
 }
 
 /// A transaction's bytes as they go over the wire.
@@ -632,7 +632,7 @@ pub fn sign_transaction(
 /// [`SolanaError::Invalid`] if it cannot be encoded.
 pub fn transaction_bytes(transaction: &VersionedTransaction) -> Result<Vec<u8>, SolanaError> {
     wincode::serialize(transaction)
-        .map_err(|error| SolanaError::invalid("Solana transaction", error))
+        .map_err(|error| SolanaError::invalid("Solana transaction", error.to_string()))
 }
 
 #[cfg(test)]
