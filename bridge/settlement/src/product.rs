@@ -39,8 +39,8 @@ mod tests {
             744,
             0xffff_ffff,
             0x1_0000_0000,
-            u64::MAX / 3,
-            u64::MAX / 2,
+            0x5555_5555_5555_5555,
+            0x7fff_ffff_ffff_ffff,
             u64::MAX - 1,
             u64::MAX,
         ];
