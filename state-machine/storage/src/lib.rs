@@ -6,9 +6,11 @@
 //! In reading order:
 //! - [`table`]: the fixed list of tables;
 //! - [`snapshot`]: reading rows; [`overlay`]: reading and writing on top of a snapshot; [`write_set`]: what a block changed;
-//! - [`hash`]: every hashing formula; `tree`: the dense Merkle tree; `indices`: which leaf a row gets; `rows`: one table;
-//! - [`store`]: staging and committing a block; [`view`]: reading what is committed; [`patch`]: a staged block; `version`: all tables at one height;
-//!   `open`: loading them; [`restore`]: filling an empty store from a snapshot; `record`: what is stored beside the rows; [`proof`]: rows proven to outsiders;
+//! - [`hash`]: every hashing formula; `tree`: the dense Merkle tree; `indices`: which index a row gets;
+//!   `rows`: one table; `version`: all tables at one height;
+//! - [`store`]: staging and committing a block; [`patch`]: a staged block; [`view`]: reading what is committed;
+//! - [`proof`]: rows proven to outsiders;
+//! - `record`: what is stored beside the rows; `open`: loading it all; [`restore`]: filling an empty store from a snapshot;
 //! - [`backend`]: the durable store below, as RocksDB, in memory, or failing on purpose;
 //! - [`fault`]: this node is broken and must stop.
 

@@ -273,3 +273,37 @@ fn rollback_batch(view: &View<'_>) -> Result<Batch, Fault> {
     batch.set(Family::Meta, HEAD.to_vec(), head);
     Ok(batch)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::{Leaf, Snapshot, backend::MemoryBackend};
+
+    static SPECS: [TableSpec; 1] = [TableSpec {
+        id: TableId(1),
+        name: "rows",
+        leaf: Leaf::Row,
+    }];
+
+    #[test]
+    fn memory_that_is_half_published_is_read_by_no_one() {
+        let store = Store::open(&SPECS, Box::new(MemoryBackend::default())).unwrap();
+        let patch = store.stage(WriteSet::default()).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _version = store.published.write().unwrap();
+            panic!("in the middle of publishing");
+        }));
+        assert!(panicked.is_err());
+        let view = store.snapshot();
+        assert_eq!(view.get(TableId(1), b"k"), Err(torn()));
+        assert_eq!(
+            view.prove(TableId(1), b"k", 0),
+            Err(ProveError::Faulted(torn()))
+        );
+        drop(view);
+        assert_eq!(store.stage(WriteSet::default()).unwrap_err(), torn());
+        assert_eq!(store.commit(patch, 1), Err(torn()));
+    }
+}

@@ -60,6 +60,9 @@ impl Tree {
 
     /// The nodes that change when these leaves (in order of position, each once) are set and the depth becomes `depth`.
     /// Works level by level, so each node is hashed once. Changes nothing.
+    ///
+    /// A tree that grows gets all its new first nodes this way: the lowest free indices are given, so leaf `2^(k-1)` is
+    /// created in the block in which level `k` comes to be, and it lies under that level's first node.
     pub(crate) fn plan(&self, depth: u8, mut leaves: Vec<(u32, Hash)>) -> Levels {
         // A smaller depth happens only when a block is undone: the leaves beyond it are empty in both trees.
         let capacity = 1u64.checked_shl(u32::from(depth)).unwrap_or(u64::MAX);
@@ -81,12 +84,6 @@ impl Tree {
                     inner(&twin_hash, hash)
                 };
                 above.push((position >> 1, node));
-            }
-            // A level that is new has a first node even if nothing below it changed.
-            let is_new = level >= self.depth;
-            if is_new && above.first().is_none_or(|(position, _)| *position != 0) {
-                let first = inner(&self.node(level, 0), &self.node(level, 1));
-                above.insert(0, (0, first));
             }
             levels.push(above);
         }

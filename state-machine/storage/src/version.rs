@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     Fault, Leaf, Patch, Proof, ProveError, TableId, TableSpec, WriteSet,
     hash::Hash,
+    key::{Key, hex},
     proof,
     record::{Head, Layer, Reverse, TableHead},
-    rows::{Replaced, Row, RowChange, Table, TablePatch, leaf_of},
+    rows::{Replaced, Row, RowChange, Table, TablePatch, leaf_of, place},
     tree::{Nodes, siblings},
 };
 
@@ -123,7 +124,17 @@ impl Version {
             let mut patches = BTreeMap::new();
             for (id, rows) in tables {
                 let table = self.table(id)?;
-                let depth = before.tables.get(&id).map_or(0, |head| head.depth);
+                let TableHead { depth, root: _ } = head_of(&before, id)?;
+                if depth > table.tree().depth() {
+                    return Err(Fault::corrupt(
+                        place(table.spec()),
+                        format!(
+                            "its depth at height {} is stored as {depth}, but it is {} above, and depths only grow",
+                            before.height,
+                            table.tree().depth()
+                        ),
+                    ));
+                }
                 patches.insert(id, table.plan(depth, self.changes(id, rows)));
             }
             let replaced = self.apply_tables(patches);
@@ -156,7 +167,7 @@ impl Version {
         )
     }
 
-    fn changes(&self, id: TableId, rows: Vec<(crate::key::Key, Option<Row>)>) -> Vec<RowChange> {
+    fn changes(&self, id: TableId, rows: Vec<(Key, Option<Row>)>) -> Vec<RowChange> {
         let table = self.tables.get(&id);
         rows.into_iter()
             .map(|(key, new)| {
@@ -175,12 +186,12 @@ impl Version {
             let TableHead { depth: _, root } = head_of(head, *id)?;
             if table.root() != root {
                 return Err(Fault::corrupt(
-                    crate::rows::place(table.spec()),
+                    place(table.spec()),
                     format!(
                         "its root at height {} {how} is {}, but {} was committed",
                         head.height,
-                        crate::key::hex(&table.root()),
-                        crate::key::hex(&root)
+                        hex(&table.root()),
+                        hex(&root)
                     ),
                 ));
             }
@@ -192,8 +203,8 @@ impl Version {
                 format!(
                     "over the tables of height {} it is {}, but {} was committed",
                     head.height,
-                    crate::key::hex(&over.app_hash),
-                    crate::key::hex(&head.app_hash)
+                    hex(&over.app_hash),
+                    hex(&head.app_hash)
                 ),
             ));
         }
@@ -213,7 +224,7 @@ impl Version {
         let past = self.past(height)?;
         let row = past.row(table, key).ok_or_else(|| ProveError::NoRow {
             table: spec.name,
-            key: crate::key::hex(key),
+            key: hex(key),
             height,
         })?;
         let TableHead { depth, root } = head_of(past.head, id)?;

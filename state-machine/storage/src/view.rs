@@ -76,15 +76,15 @@ impl<'s> View<'s> {
         Ok(self.version()?.table(table)?.rows().len())
     }
 
-    /// As [`Store::stage`].
+    /// As [`Store::stage`](crate::Store::stage).
     ///
     /// # Errors
-    /// As [`Store::stage`].
+    /// As [`Store::stage`](crate::Store::stage).
     pub fn stage(&self, write_set: &WriteSet) -> Result<Patch, Fault> {
         self.version()?.stage(write_set)
     }
 
-    /// As [`Store::prove`].
+    /// As [`Store::prove`](crate::Store::prove).
     ///
     /// # Errors
     /// See [`ProveError`].
@@ -93,7 +93,8 @@ impl<'s> View<'s> {
     }
 
     /// Visits the rows from `from` on with their indices, in key order, until `visit` breaks. Rows, indices and the depths
-    /// in [`head`](Self::head) are all that a table is.
+    /// in [`head`](Self::head) are all that a table is. Collect the shared values, drop the view, then encode: a commit
+    /// waits for the view.
     ///
     /// # Errors
     /// A fault if the table is not in the list of tables.

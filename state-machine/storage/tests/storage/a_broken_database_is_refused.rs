@@ -168,7 +168,18 @@ fn broken_reverses_are_refused() {
         .unwrap();
     assert_eq!(refused(&disk).place(), "stored reverse of height 4");
 
-    // The last byte of a reverse belongs to a row of the last table that the block changed.
+    // After height, app hash, count of tables and the first id stands the first depth.
+    let disk = written();
+    let mut bytes = reverses[heights[3]].clone();
+    bytes[8 + 32 + 4 + 1] = 200;
+    disk.tamper(Family::Reverse, heights[3], Some(bytes))
+        .unwrap();
+    assert_eq!(
+        refused(&disk).finding(),
+        "its depth at height 5 is stored as 200, but it is 7 above, and depths only grow"
+    );
+
+    // The last byte of this kind is the end of a value in the last table that the block changed.
     let disk = written();
     let mut bytes = reverses[heights[3]].clone();
     let (at, _) = bytes
