@@ -6,8 +6,6 @@
 //! - INV-12: a device is `Hired` exactly while `booking` names the booking it serves.
 
 mod action;
-#[cfg(test)]
-mod tests;
 
 use io_storage::Fault;
 use io_types::row::{Device, DeviceState};

@@ -9,8 +9,6 @@
 mod action;
 pub mod conservation;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use state::{
     Entry, Exit, Supply, account, available, burn, enter, hold, hold_remaining, issue_client_id,

@@ -13,8 +13,6 @@ mod index;
 mod matching;
 mod report;
 pub mod terms;
-#[cfg(test)]
-mod tests;
 
 pub use block::{expire, meter_slot};
 pub use index::Index;

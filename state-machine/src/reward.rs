@@ -10,8 +10,6 @@ mod action;
 mod close;
 mod open;
 mod score;
-#[cfg(test)]
-mod tests;
 
 use io_storage::Fault;
 use io_types::row::{Accrual, EpochRow};

@@ -7,8 +7,6 @@
 mod action;
 mod attest;
 mod freeze;
-#[cfg(test)]
-mod tests;
 
 use io_storage::Fault;
 use io_types::BatchNumber;

@@ -3,8 +3,6 @@
 //! Owns table `stakes`. Staked money stays in its owner's account under a hold that names the device.
 
 mod action;
-#[cfg(test)]
-mod tests;
 
 use io_storage::Fault;
 use io_types::amount::{mul_div_ceil, mul_div_floor};

@@ -4,8 +4,6 @@
 
 mod action;
 mod block;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 

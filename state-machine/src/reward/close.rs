@@ -32,15 +32,10 @@ pub fn close_epoch(
     epoch: Epoch,
 ) -> Result<(), Fault> {
     let mut row = super::read(state, epoch)?;
-    let results = DEVICE_RESULTS.list(
-        state,
-        &(epoch, DeviceId(0)),
-        Some(&(epoch.next(), DeviceId(0))),
-        usize::MAX,
-    )?;
-    let mut tested = Vec::with_capacity(results.len());
-    for ((_epoch, id), result) in results {
-        let device = device::read(state, id)?;
+    let mut tested = Vec::new();
+    for device in super::open::active_devices(state)? {
+        let known = DEVICE_RESULTS.get(state, &(epoch, device.id))?;
+        let result = known.unwrap_or_else(super::open::no_result);
         let result = retest(state, block, &row, &device, result)?;
         tested.push((device, result));
     }

@@ -36,13 +36,8 @@ pub fn open_first_epoch(state: &mut State<'_>, block: &BlockContext) {
     EPOCHS.put(state, &epoch, &super::empty(epoch));
 }
 
-/// Nominates devices for an epoch; each refused device keeps the checks that it failed.
-pub fn open_epoch(
-    state: &mut State<'_>,
-    block: &BlockContext,
-    _derived: &Derived,
-    epoch: Epoch,
-) -> Result<(), Fault> {
+/// Every device that is not retired.
+pub(super) fn active_devices(state: &State<'_>) -> Result<Vec<Device>, Fault> {
     let mut devices = Vec::new();
     DEVICES.scan(state, &DeviceId(0), None, &mut |_id, device| {
         if device.state != DeviceState::Retired {
@@ -50,8 +45,18 @@ pub fn open_epoch(
         }
         ControlFlow::Continue(())
     })?;
+    Ok(devices)
+}
+
+/// Nominates devices for an epoch; each refused device keeps the checks that it failed.
+pub fn open_epoch(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    _derived: &Derived,
+    epoch: Epoch,
+) -> Result<(), Fault> {
     let mut nominated = 0_u64;
-    for device in devices {
+    for device in active_devices(state)? {
         let key = (epoch, device.id);
         let mut result = DEVICE_RESULTS.get(state, &key)?.unwrap_or_else(no_result);
         result.failed_checks = refusals(state, block, &device)?;

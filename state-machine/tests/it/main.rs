@@ -6,6 +6,9 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::integer_division,
+    clippy::too_many_lines,
+    clippy::semicolon_if_nothing_returned,
     reason = "a test that meets the unexpected must fail at once"
 )]
 

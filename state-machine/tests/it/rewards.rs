@@ -1,1 +1,215 @@
-//! Being written.
+//! Rewards: nomination, re-test, accrual, collection, the split of fees.
+
+use io_settlement::emission::Schedule;
+use io_state_machine::tables;
+use io_types::action::Collect;
+use io_types::row::NominationCheck;
+use io_types::{Action, Amount, Asset, ChainTime, DeviceId, Epoch, SystemAccount};
+
+use crate::support::{Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, device_spec, key, ready_device};
+
+const HOUR: u64 = 3_600_000;
+
+/// Blocks every 30 s until `end`; device 1 shows up in every slot unless `absent`.
+fn hours(chain: &mut Chain, links: &Links, end: u64, absent: bool) {
+    chain.step = 30_000;
+    let mut last = None;
+    while chain.now < end {
+        let slot = ChainTime(chain.now).slot();
+        if !absent && last != Some(slot) && slot >= links.first {
+            chain.beat(&key(60), 1, links);
+            last = Some(slot);
+        } else {
+            chain.run(1);
+        }
+    }
+}
+
+fn epoch(number: u64) -> Epoch {
+    Epoch(ChainTime(GENESIS_MS).epoch().0 + number)
+}
+
+fn pot(number: u64) -> u64 {
+    Schedule::Table.pot(SCHEDULE_MS / 1000, GENESIS_MS / 1000 + number * 3600)
+}
+
+/// One enterprise device that was up through the first epoch and is nominated in the second.
+fn world() -> (Chain, Links) {
+    let mut chain = Chain::new();
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + HOUR + 300_000, false);
+    (chain, links)
+}
+
+fn result(chain: &Chain, number: u64) -> io_types::row::DeviceResult {
+    chain
+        .row(&tables::DEVICE_RESULTS, &(epoch(number), DeviceId(1)))
+        .unwrap()
+}
+
+#[test]
+fn an_epoch_without_nominated_devices_gives_its_pot_to_the_vault() {
+    let (chain, _links) = world();
+    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    assert!(row.closed);
+    assert_eq!(
+        (row.pot.get(), row.to_vault.get(), row.rewarded.get()),
+        (pot(0), pot(0), 0)
+    );
+    assert_eq!(
+        chain.money(SystemAccount::RewardVault, Asset::Io).balance,
+        i128::from(pot(0))
+    );
+    assert_eq!(result(&chain, 1).failed_checks, []);
+    assert!(result(&chain, 1).nominated);
+}
+
+#[test]
+fn a_nominated_device_that_stays_up_takes_its_pool_and_collects_after_a_day() {
+    let (mut chain, links) = world();
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 300_000, false);
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    let given = pot(1) * 95 / 100;
+    assert_eq!(
+        (row.nominated, row.succeeded, row.rewarded.get()),
+        (1, 1, given)
+    );
+    assert_eq!(row.to_vault.get(), pot(1) - given);
+    assert_eq!(result(&chain, 1).slots_up, 60);
+    assert_eq!(
+        chain.money(SystemAccount::RewardPool, Asset::Io).balance,
+        i128::from(given)
+    );
+    let collect = Action::Collect(Collect {
+        through: epoch(100),
+    });
+    chain.refused(&key(1), collect.clone(), 601);
+    chain.step = HOUR / 2;
+    chain.run_until(GENESIS_MS + 26 * HOUR);
+    let before = chain.free_io(&key(1));
+    chain.must(&key(1), collect.clone());
+    assert_eq!(chain.free_io(&key(1)) - before, given - FEE);
+    chain.refused(&key(1), collect, 601);
+    chain.refused(
+        &key(2),
+        Action::Collect(Collect {
+            through: epoch(100),
+        }),
+        601,
+    );
+}
+
+#[test]
+fn a_nominated_device_that_goes_silent_fails_the_retest() {
+    let (mut chain, links) = world();
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 300_000, true);
+    let result = result(&chain, 1);
+    assert!(result.nominated && !result.succeeded);
+    assert_eq!(result.failed_checks, [NominationCheck::RetestUptime]);
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert_eq!((row.rewarded, row.to_vault.get()), (Amount::ZERO, pot(1)));
+    // It was down, so the next epoch does not nominate it.
+    assert!(
+        self::result(&chain, 2)
+            .failed_checks
+            .contains(&NominationCheck::State)
+    );
+    assert!(
+        self::result(&chain, 2)
+            .failed_checks
+            .contains(&NominationCheck::Uptime)
+    );
+}
+
+#[test]
+fn each_refused_device_has_the_checks_that_it_failed() {
+    let mut chain = Chain::new();
+    let mut spec = device_spec(1, 1, 100_000);
+    spec.connectivity = 0;
+    ready_device(&mut chain, &key(1), &key(60), spec);
+    chain.edit(|state| {
+        let mut row = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+        row.memory_failures = 4;
+        row.memory_failed_at = ChainTime(GENESIS_MS + HOUR);
+        row.last_failed = true;
+        tables::DEVICES.put(state, &DeviceId(1), &row);
+        tables::STAKES.delete(state, &DeviceId(1));
+        // The hold that the stake named goes with it.
+        let holds = tables::HOLDS
+            .list(state, &io_types::HoldId(0), None, 100)
+            .unwrap();
+        for (id, hold) in holds {
+            if hold.purpose == io_types::row::HoldPurpose::Stake(DeviceId(1)) {
+                tables::HOLDS.delete(state, &id);
+                let key = (hold.owner, Asset::Io);
+                let mut money = tables::ACCOUNTS.get(state, &key).unwrap().unwrap();
+                money.held = money.held.checked_sub(hold.remaining).unwrap();
+                tables::ACCOUNTS.put(state, &key, &money);
+            }
+        }
+    });
+    chain.step = 30_000;
+    chain.run_until(GENESIS_MS + HOUR + 300_000);
+    let failed = result(&chain, 1).failed_checks;
+    for check in [
+        NominationCheck::Connectivity,
+        NominationCheck::Stake,
+        NominationCheck::Uptime,
+        NominationCheck::Challenge,
+        NominationCheck::Memory,
+    ] {
+        assert!(
+            failed.contains(&check),
+            "{check:?} is missing in {failed:?}"
+        );
+    }
+}
+
+#[test]
+fn the_epochs_fees_are_split_into_duty_burn_and_treasury() {
+    let (chain, _links) = world();
+    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    let fees = row.fees[0].get();
+    assert!(fees >= 2 * FEE, "{fees}");
+    let duty = fees / 10;
+    let burn = (fees - duty).div_ceil(2);
+    let money = |account| chain.money(account, Asset::Io).balance;
+    assert_eq!(money(SystemAccount::DutyFund), i128::from(duty));
+    assert_eq!(row.burned[0].get(), burn);
+    assert_eq!(
+        money(SystemAccount::Treasury),
+        i128::from(fees - duty - burn)
+    );
+    assert_eq!(
+        chain.row(&tables::TOTALS, &Asset::Io).unwrap().burned.get(),
+        burn
+    );
+}
+
+#[test]
+fn a_block_that_crosses_many_epochs_closes_them_in_order_at_most_24_at_a_time() {
+    let mut chain = Chain::new();
+    chain.step = 30 * HOUR;
+    chain.run(1);
+    let closed = |chain: &Chain, number| {
+        chain
+            .row(&tables::EPOCHS, &epoch(number))
+            .is_some_and(|row| row.closed)
+    };
+    assert!(closed(&chain, 23) && !closed(&chain, 24));
+    assert_eq!(
+        chain.row(&tables::BRIDGE, &()).unwrap().newest_batch.0,
+        0,
+        "the batch waits for the backlog"
+    );
+    chain.step = 120_000;
+    chain.run(1);
+    assert!(closed(&chain, 29));
+    assert_eq!(chain.row(&tables::BRIDGE, &()).unwrap().newest_batch.0, 1);
+    let minted = chain
+        .row(&tables::TOTALS, &Asset::Io)
+        .unwrap()
+        .emitted
+        .get();
+    assert_eq!(minted, (0..30).map(pot).sum::<u64>());
+}

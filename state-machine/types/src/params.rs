@@ -7,7 +7,9 @@ use crate::amount::{Amount, BasisPoints};
 use crate::time::ChainTime;
 
 /// All parameters, by component. Table `params`, one row. Durations are chain time unless the name says blocks.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// Transactions.
