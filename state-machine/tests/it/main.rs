@@ -7,6 +7,8 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::integer_division,
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
     clippy::too_many_lines,
     clippy::semicolon_if_nothing_returned,
     reason = "a test that meets the unexpected must fail at once"

@@ -547,7 +547,7 @@ pub(crate) fn order(model: u16, quantity: u16, client_id: u64) -> PlaceOrder {
 pub(crate) struct Links {
     /// Its first slot.
     pub(crate) first: Slot,
-    links: Vec<Hash>,
+    by_slot: Vec<Hash>,
     /// SHA-256 of the first link.
     pub(crate) anchor: Hash,
 }
@@ -563,14 +563,14 @@ impl Links {
         let anchor = sha256(&links[0].0);
         Self {
             first,
-            links,
+            by_slot: links,
             anchor,
         }
     }
 
     /// The link of a slot.
     pub(crate) fn link(&self, slot: Slot) -> Hash {
-        self.links[usize::try_from(slot.0 - self.first.0).unwrap()]
+        self.by_slot[usize::try_from(slot.0 - self.first.0).unwrap()]
     }
 }
 
