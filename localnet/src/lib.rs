@@ -21,6 +21,7 @@ pub mod control;
 pub mod faults;
 pub mod home;
 pub mod ledger;
+pub mod plan;
 pub mod ports;
 pub mod prices;
 pub mod process;

@@ -1,7 +1,8 @@
 //! Keeps the ledger's clock at real time.
 //!
 //! `surfpool` computes the time as start plus slots times slot length. A slot is never shorter than that and under load longer, so its
-//! clock falls behind by minutes in an hour. Here the base of that sum is lifted to the machine's time several times a slot.
+//! clock falls behind by minutes in an hour. Here the base of that sum is lifted to the machine's time several times a slot, and the
+//! clock with it.
 
 use std::{
     sync::{
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use solana_clock::Clock;
 use surfpool_core::{
     surfnet::{BlockIdentifier, locker::SurfnetSvmLocker, svm::SurfnetSvm},
     types::SyntheticBlockhash,
@@ -36,6 +38,20 @@ pub fn unix_ms() -> u64 {
 /// Where the clock's base belongs: at the machine's time, and never back.
 pub fn anchored(base_ms: u64, now_ms: u64) -> u64 {
     base_ms.max(now_ms)
+}
+
+/// Sets the base of the clock, and the clock itself: slots may come late, time must not.
+fn anchor(svm: &mut SurfnetSvm, now_ms: u64) {
+    svm.updated_at = anchored(svm.updated_at, now_ms);
+    let seconds = svm
+        .updated_at
+        .checked_div(1_000)
+        .and_then(|seconds| i64::try_from(seconds).ok());
+    let mut clock = svm.inner.get_sysvar::<Clock>();
+    if let Some(seconds) = seconds.filter(|seconds| *seconds > clock.unix_timestamp) {
+        clock.unix_timestamp = seconds;
+        svm.inner.set_sysvar(&clock);
+    }
 }
 
 /// The slot and the index of the blockhash with which a ledger goes on that has state from an earlier start.
@@ -110,7 +126,7 @@ pub fn spawn(
             while !stop.load(Ordering::Relaxed) && accounts.broken().is_none() {
                 {
                     let mut svm = locker.0.blocking_write();
-                    svm.updated_at = anchored(svm.updated_at, unix_ms());
+                    anchor(&mut svm, unix_ms());
                     // A refused write is kept in `accounts.broken()`, which ends this loop and the process.
                     drop(accounts.commit(Some(svm.get_latest_absolute_slot())));
                 }
