@@ -43,6 +43,9 @@ pub mod signer;
 pub mod solana;
 pub mod wallet;
 
+#[cfg(test)]
+mod test_server;
+
 pub use error::ClientError;
 pub use events::EventStream;
 pub use node::{

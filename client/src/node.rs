@@ -507,4 +507,4 @@ fn accepted(result: TransactionResult) -> Result<TransactionResult, ClientError>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
