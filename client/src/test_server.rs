@@ -1,4 +1,8 @@
 //! A server for tests of this crate: answers HTTP as a test scripts it, and remembers what it was asked.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "numbers and text of tests are small and known"
+)]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,9 @@
 //! The wire format in every split, and a stream that goes on where it broke.
+#![expect(
+    clippy::integer_division,
+    clippy::string_slice,
+    reason = "numbers and text of tests are small and known"
+)]
 
 use io_types::event::Event;
 use serde_json::json;

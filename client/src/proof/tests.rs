@@ -354,18 +354,18 @@ fn a_header_must_be_the_next_ones_carry_the_hash_and_be_signed_by_more_than_two_
 
 #[test]
 fn signatures_of_others_or_over_other_headers_are_refused() {
-    let changes: [(&str, &dyn Fn(&mut ProvenRow)); 4] = [
-        ("another time", &|row| {
-            row.signed_header.as_mut().unwrap()["header"]["time"] = json!("2025-11-21T09:30:01Z")
+    let changes: [(&str, Change); 4] = [
+        ("another time", |row| {
+            row.signed_header.as_mut().unwrap()["header"]["time"] = json!("2025-11-21T09:30:01Z");
         }),
-        ("another signature", &|row| {
+        ("another signature", |row| {
             let signatures = &mut row.signed_header.as_mut().unwrap()["commit"]["signatures"];
             signatures[0]["signature"] = signatures[1]["signature"].clone();
         }),
-        ("more power", &|row| {
-            row.validators.as_mut().unwrap()["validators"][0]["voting_power"] = json!("1000")
+        ("more power", |row| {
+            row.validators.as_mut().unwrap()["validators"][0]["voting_power"] = json!("1000");
         }),
-        ("one validator less", &|row| {
+        ("one validator less", |row| {
             row.validators.as_mut().unwrap()["validators"]
                 .as_array_mut()
                 .unwrap()

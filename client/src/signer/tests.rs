@@ -1,4 +1,9 @@
 //! Transactions to the byte, and the life of a sequence.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "numbers and text of tests are small and known"
+)]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,8 @@
 //! Instructions against the program's own role lists, and proofs made from a leaf set.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "numbers and text of tests are small and known"
+)]
 
 use io_settlement::account::Config;
 use io_settlement::account::{Counters, LastSettle, ROOTS, Roots, State, TAG_BRIDGE, VERSION};

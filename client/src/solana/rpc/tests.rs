@@ -1,4 +1,8 @@
 //! Requests to the byte, answers of every kind, and the road of a transaction.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "numbers and text of tests are small and known"
+)]
 
 use solana_instruction::AccountMeta;
 
