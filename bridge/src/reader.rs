@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use io_settlement::account::LastSettle;
+use io_settlement::deposit::Slot;
 use io_settlement::{ASSETS, Bytes32, batch};
 use io_types::extension::{DEPOSITS_MAX, SolanaPart};
 use io_types::genesis::GenesisBridge;
@@ -164,6 +166,19 @@ pub struct Supply {
     pub last_settle: Option<Vec<u8>>,
 }
 
+/// What the endpoints agreed on at one time.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When they were compared.
+    pub read_at: std::time::Instant,
+    /// The lowest finalized slot among them.
+    pub slot: u64,
+    /// Deposits ascending by number without gaps.
+    pub records: Vec<Slot>,
+    /// The last settlement, once one exists and all of them have seen it.
+    pub last_settle: Option<LastSettle>,
+}
+
 /// State of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndpointStatus {
@@ -281,6 +296,23 @@ impl Reader {
                 .collect(),
             last_settle: agreed.last_settle().map(|last| last.to_bytes().to_vec()),
         }
+    }
+
+    /// What the endpoints agree on, for a caller that compares with the chain itself: records from number `from` on, and the one before
+    /// it if it is known.
+    ///
+    /// # Errors
+    /// Why there is nothing certain, for people.
+    pub fn snapshot(&self, from: u64) -> Result<Snapshot, String> {
+        let agreed = self.shared.agreed().map_err(|why| why.to_string())?;
+        let before = from.saturating_sub(2);
+        let records = agreed.after(before, DEPOSITS_MAX.saturating_add(1));
+        Ok(Snapshot {
+            read_at: agreed.read_at.into_std(),
+            slot: agreed.slot,
+            records: records.copied().collect(),
+            last_settle: agreed.last_settle().copied(),
+        })
     }
 
     /// Approves a version of the program by its header hash, as governance decided.
