@@ -7,7 +7,7 @@
 //! | [`prices`] | price sources |
 //! | [`process`] | starting, restarting and ending processes |
 //! | [`ports`] | a block of ports for each localnet |
-//! | [`setup`] | the bridge on a fresh ledger |
+//! | [`plan`] | who is who: names, keys, ports, addresses |
 //!
 //! It holds no rule of the chain: everything that it starts is the program that operators run.
 
@@ -25,5 +25,4 @@ pub mod plan;
 pub mod ports;
 pub mod prices;
 pub mod process;
-pub mod setup;
 pub mod signal;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use io_client::{Wallet, solana::pubkey};
-use io_settlement::address::BRIDGE_SEED;
+use io_client::{
+    Wallet,
+    solana::{bridge_address, pubkey, token_address},
+};
 use sha2::{Digest, Sha256};
 use solana_pubkey::Pubkey;
 
@@ -70,10 +72,8 @@ pub struct SolanaAddresses {
     pub bridge: Pubkey,
     /// IO and USDC.
     pub mints: [Pubkey; 2],
-    /// Where they lie.
+    /// Where they lie: the bridge's canonical token accounts.
     pub vaults: [Pubkey; 2],
-    /// Where staked IO lies.
-    pub stake_vault: Pubkey,
 }
 
 impl Plan {
@@ -200,12 +200,14 @@ impl Plan {
     /// The addresses on Solana.
     pub fn solana(&self) -> SolanaAddresses {
         let program = self.address("program");
+        let bridge = bridge_address(&program);
+        let mints = [self.address("io-mint"), self.address("usdc-mint")];
+        let vaults = mints.map(|mint| token_address(&bridge, &mint));
         SolanaAddresses {
             program,
-            bridge: Pubkey::find_program_address(&[BRIDGE_SEED], &program).0,
-            mints: [self.address("io-mint"), self.address("usdc-mint")],
-            vaults: [self.address("io-vault"), self.address("usdc-vault")],
-            stake_vault: self.address("stake-vault"),
+            bridge,
+            mints,
+            vaults,
         }
     }
 
@@ -215,8 +217,7 @@ impl Plan {
             program,
             bridge,
             mints: [io, usdc],
-            vaults: [io_vault, usdc_vault],
-            stake_vault,
+            vaults: _,
         } = self.solana();
         let [on_chain_io, on_chain_usdc] = self.on_chain();
         let mint = |address: Pubkey, decimals, authority: Pubkey| GenesisMint {
@@ -225,31 +226,24 @@ impl Plan {
             authority: Some(authority.to_string()),
             freeze_authority: None,
         };
-        let vault = |address: Pubkey, mint: Pubkey, amount| GenesisToken {
+        let token = |owner: Pubkey, mint: Pubkey, amount| GenesisToken {
             mint: mint.to_string(),
-            owner: bridge.to_string(),
-            amount,
-            address: Some(address.to_string()),
-        };
-        let wallet = |name: &str, mint: Pubkey, amount| GenesisToken {
-            mint: mint.to_string(),
-            owner: self.address(name).to_string(),
+            owner: owner.to_string(),
             amount,
             address: None,
         };
         let mut tokens = vec![
-            vault(io_vault, io, on_chain_io),
-            vault(usdc_vault, usdc, on_chain_usdc),
-            vault(stake_vault, io, 0),
+            token(bridge, io, on_chain_io),
+            token(bridge, usdc, on_chain_usdc),
         ];
         // Accounts to be paid into exist from the start: the program makes none.
         for name in names("supplier", SUPPLIERS) {
-            tokens.push(wallet(&name, io, 0));
-            tokens.push(wallet(&name, usdc, 0));
+            tokens.push(token(self.address(&name), io, 0));
+            tokens.push(token(self.address(&name), usdc, 0));
         }
-        for (name, whole) in [("you", 50_000), ("renter", 50_000)] {
-            tokens.push(wallet(name, io, IO.saturating_mul(whole)));
-            tokens.push(wallet(name, usdc, USDC.saturating_mul(whole)));
+        for name in ["you", "renter"] {
+            tokens.push(token(self.address(name), io, IO.saturating_mul(50_000)));
+            tokens.push(token(self.address(name), usdc, USDC.saturating_mul(50_000)));
         }
         let rich = ["authority", "relayer", "you", "renter", "faucet"].map(str::to_owned);
         let rich = rich.into_iter().chain(names("supplier", SUPPLIERS));
@@ -362,20 +356,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan(folder.path());
         let genesis = plan.ledger_genesis(Path::new("program.so"));
-        let addresses = plan.solana();
+        let bridge = plan.solana().bridge.to_string();
         let [io, usdc] = plan.on_chain();
-        let held = |vault: Pubkey| {
-            genesis
-                .tokens
-                .iter()
-                .find(|token| token.address == Some(vault.to_string()))
-                .unwrap()
-                .amount
-        };
-        assert_eq!(
-            [held(addresses.vaults[0]), held(addresses.vaults[1])],
-            [io, usdc]
-        );
+        let held: Vec<u64> = genesis
+            .tokens
+            .iter()
+            .filter(|token| token.owner == bridge)
+            .map(|token| token.amount)
+            .collect();
+        assert_eq!(held, [io, usdc]);
         assert_eq!(io, (200_000 * 4 + 100_000 * 3 + 1_000 * 4 + 100_000) * IO);
         assert_eq!(plan.endowments().len(), 12);
     }

@@ -2,58 +2,90 @@
 
 use std::path::Path;
 
-use io_client::solana::{BridgeProgram, Commitment, SolanaError, token_address};
+use io_bridge::relayer::{InitError, InitPlan, init::Made};
+use io_client::{
+    solana::{BridgeProgram, Commitment, account_id, token_address},
+    types::{
+        Amount, Asset as ChainAsset, BlockTime, ChainTime, Hash, Params, ValidatorAddress,
+        catalogue::Catalogue,
+        genesis::{GenesisBalance, GenesisBridge, GenesisSpec, GenesisValidator},
+    },
+};
 use io_localnet::{
     plan::{IO, Plan},
     ports::Ports,
-    setup::BridgePlan,
 };
-use io_settlement::{
-    Asset, Error,
-    batch::chain_id_hash,
-    deposit::Queue,
-    emission::{Schedule, TimeParams},
-    instruction::Initialize,
-    members::{Member, MemberSet},
-};
+use io_settlement::{Asset, Error, deposit::Queue};
+use solana_keypair::Keypair;
 use solana_signer::Signer;
 
 use crate::support::Ledger;
 
-/// 1 July 2024, the first instant of a month.
-const MONTH: u64 = 1_719_792_000;
+/// 1 July 2024, the first instant of a month, ms.
+const MONTH: u64 = 1_719_792_000_000;
 
-fn bridge_plan(plan: &Plan, cluster_genesis: [u8; 32]) -> BridgePlan {
+fn spec(plan: &Plan, cluster: [u8; 32]) -> GenesisSpec {
     let addresses = plan.solana();
-    let members = (1..=4).map(|number| Member {
-        key: plan.address(&format!("validator-{number}")).to_bytes(),
+    let [io_mint, usdc_mint] = addresses.mints.map(|mint| account_id(&mint));
+    let validators = (1..=4_u8).map(|number| GenesisValidator {
+        address: ValidatorAddress([number; 20]),
+        consensus_key: Hash([number; 32]),
         power: 10,
+        settlement_key: plan.wallet(&format!("settlement-{number}")).account(),
+        operator: plan.wallet(&format!("operator-{number}")).account(),
+        beacon_anchor: Hash([number; 32]),
+        moniker: format!("validator-{number}"),
     });
-    let schedule = Schedule::Table;
-    BridgePlan {
-        program: addresses.program,
-        authority: plan.wallet("authority").keypair(),
-        queue: plan.wallet("queue").keypair(),
-        members: plan.wallet("members").keypair(),
-        mints: addresses.mints,
-        vaults: addresses.vaults,
-        stake_vault: addresses.stake_vault,
-        set: MemberSet::new(1, members.collect()).unwrap(),
-        initialize: Initialize {
-            cluster_genesis,
-            chain_id: chain_id_hash("io-test"),
-            deposit_min: [1_000, 1_000],
-            on_chain: plan.on_chain(),
-            flags: 0,
-            time: TimeParams {
-                genesis_time: MONTH,
-                chain_start: MONTH,
-                epoch_seconds: 60,
-                schedule,
-                schedule_start: MONTH,
-                emitted_before: schedule.emitted_at(MONTH, MONTH),
-            },
+    let [io, usdc] = plan.on_chain();
+    let balance = |asset, amount| GenesisBalance {
+        account: plan.wallet("renter").account(),
+        asset,
+        amount: Amount::new(amount),
+    };
+    GenesisSpec {
+        chain_id: "io-test".to_owned(),
+        genesis_time: BlockTime(MONTH),
+        chain_start: ChainTime(MONTH),
+        epoch_seconds: 60,
+        schedule_start: ChainTime(MONTH),
+        params: params(),
+        catalogue: Catalogue::default(),
+        validators: validators.collect(),
+        verifiers: Vec::new(),
+        balances: vec![balance(ChainAsset::Io, io), balance(ChainAsset::Usdc, usdc)],
+        bridge: GenesisBridge {
+            cluster: Hash(cluster),
+            program: account_id(&addresses.program),
+            io_mint,
+            usdc_mint,
         },
+        accepted_pairs: Vec::new(),
+    }
+}
+
+fn params() -> Params {
+    Params {
+        admission: Default::default(),
+        market: Default::default(),
+        uptime: Default::default(),
+        stake: Default::default(),
+        reward: Default::default(),
+        verification: Default::default(),
+        price: Default::default(),
+        settlement: Default::default(),
+    }
+}
+
+fn init(plan: &Plan, authority: Keypair, cluster: [u8; 32]) -> InitPlan {
+    InitPlan {
+        spec: spec(plan, cluster),
+        authority,
+        deposit_min: [1_000, 1_000],
+        flags: 0,
+        vaults: [None, None],
+        stake_vault: None,
+        fund: false,
+        price: 0,
     }
 }
 
@@ -73,24 +105,26 @@ async fn a_bridge_is_made_once_and_its_deposits_outlive_kill_9() {
         ports: Ports::claim(folder.path()).unwrap(),
     };
     let mut ledger = start(folder.path(), &plan).await;
-    let setup = bridge_plan(&plan, ledger.rpc.genesis_hash().await.unwrap());
+    let cluster = ledger.rpc.genesis_hash().await.unwrap();
 
     // Only the upgrade authority that the ledger's genesis names may do it.
-    let thief = BridgePlan {
-        authority: plan.wallet("you").keypair(),
-        members: plan.wallet("other").keypair(),
-        ..bridge_plan(&plan, [0; 32])
-    };
+    let thief = init(&plan, plan.wallet("you").keypair(), cluster);
     let error = thief.carry_out(&ledger.rpc).await.unwrap_err();
-    assert_eq!(
-        error.downcast_ref::<SolanaError>().unwrap().program_error(),
-        Some(Error::NotUpgradeAuthority)
-    );
+    let InitError::Solana(error) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(error.program_error(), Some(Error::NotUpgradeAuthority));
 
-    assert!(setup.carry_out(&ledger.rpc).await.unwrap().is_some());
+    let owner = init(&plan, plan.wallet("authority").keypair(), cluster);
+    let made = owner.carry_out(&ledger.rpc).await.unwrap();
+    assert!(made.signature.is_some());
+    let again = owner.carry_out(&ledger.rpc).await.unwrap();
     assert_eq!(
-        setup.carry_out(&ledger.rpc).await.unwrap(),
-        None,
+        again,
+        Made {
+            signature: None,
+            ..made.clone()
+        },
         "the second time there is nothing to do"
     );
 
@@ -129,7 +163,7 @@ async fn a_bridge_is_made_once_and_its_deposits_outlive_kill_9() {
     assert_eq!(vault.amount, on_chain + 3 * IO);
     let queue = ledger
         .rpc
-        .account(&plan.address("queue"), Commitment::Confirmed)
+        .account(&made.queue.parse().unwrap(), Commitment::Confirmed)
         .await
         .unwrap()
         .unwrap();
