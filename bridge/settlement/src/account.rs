@@ -2,7 +2,7 @@
 
 use crate::codec::{Fixed, Reader, Writer, record};
 use crate::emission::TimeParams;
-use crate::{ASSETS, Bytes32, Error, sha256};
+use crate::{Bytes32, Error, PerAsset, sha256};
 
 /// First byte of the bridge account.
 pub const TAG_BRIDGE: u8 = 1;
@@ -34,15 +34,15 @@ record! {
         /// [`crate::batch::chain_id_hash`] of the chain.
         chain_id: Bytes32,
         /// Mint per asset.
-        mints: [Bytes32; ASSETS],
+        mints: PerAsset<Bytes32>,
         /// Vault per asset, a token account of the bridge.
-        vaults: [Bytes32; ASSETS],
+        vaults: PerAsset<Bytes32>,
         /// Token account of the bridge with the staked IO.
         stake_vault: Bytes32,
         /// The deposit queue.
         queue: Bytes32,
         /// Smallest deposit per asset, base units.
-        deposit_min: [u64; ASSETS],
+        deposit_min: PerAsset<u64>,
         /// Chain time and emission.
         time: TimeParams,
     }
@@ -52,11 +52,11 @@ record! {
     /// Running totals since genesis, in base units.
     Counters {
         /// Deposited, per asset.
-        deposited: [u64; ASSETS],
+        deposited: PerAsset<u64>,
         /// Payouts that settled batches allow, per asset.
-        payout_total: [u64; ASSETS],
+        payout_total: PerAsset<u64>,
         /// Payouts made, per asset.
-        claimed: [u64; ASSETS],
+        claimed: PerAsset<u64>,
         /// IO minted into the vault.
         minted: u64,
         /// IO burned, without credit burns.
@@ -116,7 +116,7 @@ record! {
         /// Totals after the settlement.
         counters: Counters,
         /// Balance of each vault after the settlement.
-        vaults: [u64; ASSETS],
+        vaults: PerAsset<u64>,
         /// Balance of the stake vault after the settlement.
         stake_vault: u64,
         /// Member set in force after the settlement.
@@ -229,7 +229,7 @@ impl LastSettle {
         slot: 0,
         deposit_number: 0,
         counters: Counters::ZERO,
-        vaults: [0; ASSETS],
+        vaults: [0; 2],
         stake_vault: 0,
         set_epoch: 0,
         relayer: [0; 32],
@@ -244,9 +244,9 @@ impl LastSettle {
 impl Counters {
     /// At genesis.
     pub const ZERO: Self = Self {
-        deposited: [0; ASSETS],
-        payout_total: [0; ASSETS],
-        claimed: [0; ASSETS],
+        deposited: [0; 2],
+        payout_total: [0; 2],
+        claimed: [0; 2],
         minted: 0,
         burned: 0,
         credit_burned: 0,

@@ -1,7 +1,7 @@
 //! What the chain's members sign, and the body of a settlement batch.
 
 use crate::codec::record;
-use crate::{ASSETS, Bytes32, Error, sha256};
+use crate::{Bytes32, Error, PerAsset, sha256};
 
 /// First bytes of every signed message.
 pub const DOMAIN: [u8; 13] = *b"io-bridge/v1\0";
@@ -87,7 +87,7 @@ record! {
         /// Epoch whose close froze the batch.
         epoch: u64,
         /// Payouts per asset.
-        payouts: [Payout; ASSETS],
+        payouts: PerAsset<Payout>,
         /// IO emitted on the chain.
         emitted: u64,
         /// IO emitted again out of what was burned for credits.

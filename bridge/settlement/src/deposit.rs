@@ -1,7 +1,7 @@
 //! Deposits: the record, its rolling hash, and the ring account that holds the records not yet credited.
 
 use crate::codec::{Reader, record};
-use crate::{ASSETS, Bytes32, Error, product, sha256};
+use crate::{Bytes32, Error, PerAsset, product, sha256};
 
 const FIRST_DOMAIN: &[u8] = b"io-bridge/v1/deposits\0";
 const NEXT_DOMAIN: &[u8] = b"io-bridge/v1/deposit\0";
@@ -59,7 +59,7 @@ pub fn first_hash(
     cluster_genesis: &Bytes32,
     program_id: &Bytes32,
     chain_id: &Bytes32,
-    mints: &[Bytes32; ASSETS],
+    mints: &PerAsset<Bytes32>,
 ) -> Bytes32 {
     let [io, usdc] = mints;
     sha256(&[

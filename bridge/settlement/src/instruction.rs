@@ -5,7 +5,7 @@
 use crate::batch::SettleBody;
 use crate::codec::{Fixed, Reader, record};
 use crate::emission::TimeParams;
-use crate::{ASSETS, Asset, Bytes32, Error};
+use crate::{Asset, Bytes32, Error, PerAsset};
 
 /// One place of an instruction's account list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,9 +126,9 @@ record! {
         /// [`crate::batch::chain_id_hash`] of the chain.
         chain_id: Bytes32,
         /// Smallest deposit per asset, base units.
-        deposit_min: [u64; ASSETS],
+        deposit_min: PerAsset<u64>,
         /// What the genesis puts on the chain per asset; the vaults must hold it, for IO both vaults together.
-        on_chain: [u64; ASSETS],
+        on_chain: PerAsset<u64>,
         /// [`FLAG_IO_FREEZE`], [`FLAG_USDC_FREEZE`].
         flags: u8,
         /// Chain time and emission.

@@ -45,12 +45,12 @@ pub enum Asset {
     Usdc = 1,
 }
 
-/// How many assets cross the bridge.
-pub const ASSETS: usize = 2;
+/// One value per asset, in the order of [`Asset::ALL`].
+pub type PerAsset<T> = [T; 2];
 
 impl Asset {
     /// Both assets in the order of every per-asset array.
-    pub const ALL: [Self; ASSETS] = [Self::Io, Self::Usdc];
+    pub const ALL: PerAsset<Self> = [Self::Io, Self::Usdc];
 
     /// The byte that stands for the asset in records and leaves.
     pub const fn byte(self) -> u8 {
@@ -69,7 +69,7 @@ impl Asset {
     }
 
     /// The asset's entry of a per-asset array.
-    pub const fn of<T>(self, pair: &[T; ASSETS]) -> &T {
+    pub const fn of<T>(self, pair: &PerAsset<T>) -> &T {
         let [io, usdc] = pair;
         match self {
             Self::Io => io,
@@ -78,7 +78,7 @@ impl Asset {
     }
 
     /// The asset's entry of a per-asset array, to change it.
-    pub const fn of_mut<T>(self, pair: &mut [T; ASSETS]) -> &mut T {
+    pub const fn of_mut<T>(self, pair: &mut PerAsset<T>) -> &mut T {
         let [io, usdc] = pair;
         match self {
             Self::Io => io,
