@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 use io_types::api::EventView;
 
 use crate::error::ClientError;
-use crate::node::{chain_of, http_client, refusal};
+use crate::http::{chain_of, http_client, refusal};
 
 /// First wait before a new connection; it doubles up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);

@@ -35,6 +35,7 @@
 
 pub mod error;
 pub mod events;
+mod http;
 pub mod money;
 pub mod node;
 pub mod proof;

@@ -7,18 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use io_types::action::PlaceOrder;
 use io_types::api::{
-    AccountView, ApiError, DeviceResultView, DeviceView, Page, PayoutFile, PayoutProof, ProvenRow,
-    Quote, Status, SubmitRequest, Supply, TransactionResult,
+    AccountView, DeviceResultView, DeviceView, Page, PayoutFile, PayoutProof, ProvenRow, Quote,
+    Status, SubmitRequest, Supply, TransactionResult,
 };
 use io_types::asset::Asset;
-use io_types::catalogue::{Catalogue, ModelId};
+use io_types::catalogue::Catalogue;
 use io_types::id::{
     AccountId, BatchNumber, BookingId, ChallengeId, DeviceId, Hash, Height, OrderId,
 };
 use io_types::params::{ChainFacts, Params};
 use io_types::row::{
-    Batch, BeaconState, Booking, BookingState, BridgeState, Challenge, ChallengeStage, DeviceState,
-    EpochRow, Order, PriceState, ValidatorRow, VerifierRow,
+    Batch, BeaconState, Booking, BridgeState, Challenge, EpochRow, Order, PriceState, ValidatorRow,
+    VerifierRow,
 };
 use io_types::time::Epoch;
 use io_types::transaction::Transaction;
@@ -27,9 +27,12 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
 use crate::events::EventStream;
+use crate::http::{answer, http_client};
 
-/// How long a connection may take to come about.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+mod filter;
+
+pub use filter::{BookingFilter, ChallengeFilter, DeviceFilter, OrderFilter, PageRequest};
+
 /// How long an answer may take, a wait for a block included.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// How often a transaction that waits is looked up.
@@ -42,59 +45,6 @@ pub enum Wait {
     Check,
     /// Until a block holds it, or the node gives up waiting: then the result has no height.
     Block,
-}
-
-/// Which page of a list: nothing set is the first page of the usual size.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PageRequest {
-    /// The `next` of the page before.
-    pub after: Option<String>,
-    /// Rows, at most [`io_types::api::LIMIT_MAX`].
-    pub limit: Option<usize>,
-}
-
-/// Which devices; nothing set is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DeviceFilter {
-    /// Of this owner.
-    pub owner: Option<AccountId>,
-    /// In this state.
-    pub state: Option<DeviceState>,
-    /// Of this claimed model.
-    pub model: Option<ModelId>,
-}
-
-/// Which orders; nothing set is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct OrderFilter {
-    /// Of this renter.
-    pub renter: Option<AccountId>,
-    /// In this state: `open`, `matched`, `cancelled` or `expired`.
-    pub state: Option<String>,
-}
-
-/// Which bookings; nothing set is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BookingFilter {
-    /// Of this renter.
-    pub renter: Option<AccountId>,
-    /// With a device of this supplier.
-    pub supplier: Option<AccountId>,
-    /// With this device.
-    pub device: Option<DeviceId>,
-    /// In this state.
-    pub state: Option<BookingState>,
-}
-
-/// Which challenges; nothing set is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ChallengeFilter {
-    /// Of this device.
-    pub device: Option<DeviceId>,
-    /// Judged by this verifier.
-    pub verifier: Option<AccountId>,
-    /// In this stage.
-    pub stage: Option<ChallengeStage>,
 }
 
 /// A node, by its URL. Cheap to clone; clones share their connections.
@@ -408,89 +358,6 @@ pub async fn all_pages<T>(
             return Ok(rows);
         }
         request.after = page.next;
-    }
-}
-
-/// An HTTP client for `url`. Proxies of the environment are not asked for what runs on this machine.
-pub(crate) fn http_client(
-    url: &str,
-    answer_within: Option<Duration>,
-) -> Result<reqwest::Client, ClientError> {
-    let invalid = |why: String| ClientError::invalid(format!("URL {url:?}"), why);
-    let parsed = reqwest::Url::parse(url)
-        .map_err(|error| invalid(format!("{error}; use one as http://127.0.0.1:26680")))?;
-    if !["http", "https"].contains(&parsed.scheme()) {
-        return Err(invalid("only http and https are spoken".to_owned()));
-    }
-    let host = parsed.host_str().unwrap_or_default();
-    let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN);
-    if let Some(timeout) = answer_within {
-        builder = builder.timeout(timeout);
-    }
-    if host == "localhost" || host == "[::1]" || host.starts_with("127.") {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| invalid(chain_of(&error)))
-}
-
-/// An error with all that caused it, in one line.
-pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Turns what came back into the value, or says why there is none.
-pub(crate) async fn answer<T: DeserializeOwned>(
-    url: &str,
-    response: reqwest::Result<reqwest::Response>,
-) -> Result<T, ClientError> {
-    let unreachable = |error: reqwest::Error| ClientError::Unreachable {
-        url: url.to_owned(),
-        why: chain_of(&error.without_url()),
-    };
-    let response = response.map_err(unreachable)?;
-    let status = response.status();
-    let body = response.bytes().await.map_err(unreachable)?;
-    if !status.is_success() {
-        return Err(refusal(url, status.as_u16(), &body));
-    }
-    serde_json::from_slice(&body).map_err(|error| ClientError::BadAnswer {
-        url: url.to_owned(),
-        why: error.to_string(),
-    })
-}
-
-/// The error of an answer whose HTTP status is no success.
-pub(crate) fn refusal(url: &str, status: u16, body: &[u8]) -> ClientError {
-    let url = url.to_owned();
-    let (code, text) = match serde_json::from_slice(body) {
-        Ok(ApiError { code, error }) => (code, error),
-        Err(_) => (0, String::from_utf8_lossy(body).chars().take(200).collect()),
-    };
-    if code != 0 {
-        return ClientError::Rejected {
-            code,
-            text,
-            hash: None,
-            height: None,
-        };
-    }
-    match status {
-        404 => ClientError::NotFound { url, text },
-        502..=504 => ClientError::Unreachable {
-            url,
-            why: format!("HTTP {status}: {text}"),
-        },
-        _ => ClientError::Refused { url, status, text },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use io_types::action::{Action, PauseDevice};
 use io_types::amount::Amount;
+use io_types::catalogue::ModelId;
+use io_types::row::{ChallengeStage, DeviceState};
 use io_types::transaction::TransactionBody;
 use serde_json::{Value, json};
 

@@ -210,6 +210,54 @@ fn a_row_leads_to_a_header_that_trusted_validators_signed() {
     assert_eq!(check(&bare, &trust), Ok((value, header)));
 }
 
+/// The example of `docs/proofs.md`.
+#[test]
+fn the_documented_example_holds() {
+    let bytes = |text: &str| hex::decode(text).unwrap();
+    let path = |steps: &[(&str, &str)]| -> Vec<InnerOp> {
+        let op = |(prefix, suffix): &(&str, &str)| step(&[&bytes(prefix)], &bytes(suffix));
+        steps.iter().map(op).collect()
+    };
+    let lower = path(&[
+        (
+            "01c2ad13cf4a0dccc614be7f18556d22592c36f7d6e65db7d45bd926c41b3b3468",
+            "",
+        ),
+        (
+            "01",
+            "83b80f7cb0a7fb52f6d917fdf119daab0ea44c8a41b32f148588dfb704813fde",
+        ),
+        ("030102", ""),
+    ]);
+    let upper = path(&[
+        (
+            "01",
+            "18fd2d4cd4e22b3a0deb57dab9cd7edde1cb3a7b3bc2ed88be3f782e864a43b5",
+        ),
+        (
+            "01",
+            "c35acaa15f69ede2905b1b6ce6ab5a4ed87cfc0dabbbd6018488a1d0f8f06646",
+        ),
+    ]);
+    let table_root = bytes("9ee435acded21dbd332f80b0a43be8e5a21a0e7db032c57550ad58b0662ec769");
+    let row = ProvenRow {
+        table: "accounts".to_owned(),
+        key: "626f62".to_owned(),
+        value: "323530".to_owned(),
+        height: Height(1),
+        app_hash: "d179eeb55e56913ab29714862e648918249de4f706cc591512507b70a28c9ed3"
+            .parse()
+            .unwrap(),
+        proof: encoded(vec![
+            exist(b"bob", b"250", lower),
+            exist(b"accounts", &table_root, upper),
+        ]),
+        signed_header: None,
+        validators: None,
+    };
+    assert_eq!(check_row(&row), Ok(b"250".to_vec()));
+}
+
 #[test]
 fn what_others_trust_is_compared() {
     let trust = |chain_id: &str, hash: Hash| Trust {

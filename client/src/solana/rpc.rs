@@ -9,26 +9,22 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use solana_hash::Hash;
-use solana_instruction::Instruction;
-use solana_keypair::Keypair;
-use solana_message::{Message, VersionedMessage};
 use solana_pubkey::Pubkey;
 use solana_signature::Signature;
-use solana_signer::Signer;
 use solana_transaction::versioned::VersionedTransaction;
 
 use super::error::SolanaError;
-use crate::node::{chain_of, http_client};
+use crate::http::http_client;
+
+mod landing;
+mod wire;
+
+pub use landing::{sign_transaction, transaction_bytes};
+pub(crate) use wire::is_passing_code;
+use wire::{Answer, InContext, RawAccount, call_one};
 
 /// How long an answer may take, if nothing else is said.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// How often a sent transaction is looked up.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
-/// A transaction that is not seen is sent again after so many looks.
-const LOOKS_PER_SEND: u32 = 5;
-/// A blockhash serves 150 blocks, so an endpoint that counts blocks says when one is too old. One that does not is given up after this.
-const LAND_WITHIN: Duration = Duration::from_mins(2);
-
 /// How final what is read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Commitment {
@@ -392,67 +388,6 @@ impl SolanaRpc {
             .map_err(|error| answer.bad(&error))
     }
 
-    /// Signs the instructions with a fresh blockhash, sends them, and sends them again until they are in a block of that
-    /// commitment or never can be. The first of the keys pays.
-    ///
-    /// # Errors
-    /// Those of [`SolanaRpc::send`]; [`SolanaError::Expired`]; [`SolanaError::Unreachable`], after which it may be executed or not.
-    pub async fn send_and_confirm(
-        &self,
-        instructions: &[Instruction],
-        keys: &[&Keypair],
-        commitment: Commitment,
-    ) -> Result<Landed, SolanaError> {
-        let blockhash = self.latest_blockhash(Commitment::Confirmed).await?;
-        let transaction = sign_transaction(instructions, keys, &blockhash.hash)?;
-        let signature = self.send(&transaction, Commitment::Confirmed).await?;
-        self.confirm(&transaction, signature, &blockhash, commitment)
-            .await
-    }
-
-    async fn confirm(
-        &self,
-        transaction: &VersionedTransaction,
-        signature: Signature,
-        blockhash: &Blockhash,
-        commitment: Commitment,
-    ) -> Result<Landed, SolanaError> {
-        let started = tokio::time::Instant::now();
-        let mut looks = 0_u32;
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            looks = looks.saturating_add(1);
-            // The height is read first: what is not known after it is too old can never land.
-            let height = self.block_height(Commitment::Confirmed).await?;
-            match self.signature_statuses(&[signature]).await?.pop().flatten() {
-                Some(status) if status.commitment >= commitment => {
-                    return match status.err {
-                        None => Ok(Landed {
-                            signature,
-                            slot: status.slot,
-                        }),
-                        Some(err) => {
-                            let name = Some(signature.to_string());
-                            Err(SolanaError::of_transaction(&err, &[], name))
-                        }
-                    };
-                }
-                None if height > blockhash.last_valid_height || started.elapsed() > LAND_WITHIN => {
-                    return Err(SolanaError::Expired {
-                        signature: signature.to_string(),
-                    });
-                }
-                None if looks.is_multiple_of(LOOKS_PER_SEND) => {
-                    // Endpoints drop transactions under load. The status says how it ends, not this.
-                    if let Err(error) = self.send(transaction, Commitment::Confirmed).await {
-                        tracing::debug!(%signature, %error, "sent again");
-                    }
-                }
-                Some(_) | None => {}
-            }
-        }
-    }
-
     /// One request, to the first endpoint that can be reached and serves.
     async fn call(&self, method: &str, params: Value) -> Result<Answer, SolanaError> {
         let id = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -467,172 +402,6 @@ impl SolanaRpc {
         }
         Err(last)
     }
-}
-
-/// The result of a request, with what its errors must name.
-struct Answer {
-    url: String,
-    method: String,
-    result: Value,
-}
-
-#[derive(Debug)]
-struct InContext<T> {
-    slot: u64,
-    value: T,
-}
-
-impl Answer {
-    fn bad(&self, why: &(impl ToString + ?Sized)) -> SolanaError {
-        SolanaError::BadAnswer {
-            url: self.url.clone(),
-            method: self.method.clone(),
-            why: why.to_string(),
-        }
-    }
-
-    fn read<T: for<'de> Deserialize<'de>>(&self) -> Result<T, SolanaError> {
-        T::deserialize(&self.result).map_err(|error| self.bad(&error))
-    }
-
-    fn in_context<T: for<'de> Deserialize<'de>>(&self) -> Result<InContext<T>, SolanaError> {
-        #[derive(Deserialize)]
-        struct Context {
-            slot: u64,
-        }
-        #[derive(Deserialize)]
-        struct Raw<T> {
-            context: Context,
-            value: T,
-        }
-        let Raw { context, value } = self.read::<Raw<T>>()?;
-        Ok(InContext {
-            slot: context.slot,
-            value,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct RawAccount {
-    lamports: u64,
-    owner: String,
-    data: (String, String),
-    executable: bool,
-}
-
-impl RawAccount {
-    fn read(self) -> Result<SolanaAccount, String> {
-        let (data, encoding) = self.data;
-        if encoding != "base64" {
-            return Err(format!("account data in {encoding}, base64 was asked for"));
-        }
-        Ok(SolanaAccount {
-            lamports: self.lamports,
-            owner: self
-                .owner
-                .parse()
-                .map_err(|error| format!("owner {}: {error}", self.owner))?,
-            data: BASE64
-                .decode(data)
-                .map_err(|error| format!("account data: {error}"))?,
-            executable: self.executable,
-        })
-    }
-}
-
-async fn call_one(
-    url: &str,
-    http: &reqwest::Client,
-    method: &str,
-    request: &Value,
-) -> Result<Answer, SolanaError> {
-    let unreachable = |why: String| SolanaError::Unreachable {
-        url: url.to_owned(),
-        method: method.to_owned(),
-        why,
-    };
-    let response = http
-        .post(url)
-        .json(request)
-        .send()
-        .await
-        .map_err(|error| unreachable(chain_of(&error.without_url())))?;
-    let status = response.status();
-    let body = response
-        .bytes()
-        .await
-        .map_err(|error| unreachable(chain_of(&error.without_url())))?;
-    let mut body: Value = match serde_json::from_slice(&body) {
-        Ok(body) => body,
-        Err(_) if !status.is_success() => return Err(unreachable(format!("HTTP {status}"))),
-        Err(error) => {
-            return Err(SolanaError::BadAnswer {
-                url: url.to_owned(),
-                method: method.to_owned(),
-                why: error.to_string(),
-            });
-        }
-    };
-    if let Some(error) = body.get("error") {
-        return Err(rpc_error(url, method, error));
-    }
-    let answer = Answer {
-        url: url.to_owned(),
-        method: method.to_owned(),
-        result: body.get_mut("result").map(Value::take).unwrap_or_default(),
-    };
-    if body.get("id") != request.get("id") {
-        return Err(answer.bad("it answers another request"));
-    }
-    Ok(answer)
-}
-
-fn rpc_error(url: &str, method: &str, error: &Value) -> SolanaError {
-    // A failed check before sending carries the transaction's own error.
-    let data = error.get("data");
-    let err = data.and_then(|data| data.get("err"));
-    if let Some(err) = err.filter(|err| !err.is_null()) {
-        let logs = data.and_then(|data| data.get("logs"));
-        let logs = logs.and_then(|logs| Vec::<String>::deserialize(logs).ok());
-        return SolanaError::of_transaction(err, &logs.unwrap_or_default(), None);
-    }
-    let message = error.get("message").and_then(Value::as_str);
-    SolanaError::Rpc {
-        url: url.to_owned(),
-        method: method.to_owned(),
-        code: error.get("code").and_then(Value::as_i64).unwrap_or(0),
-        message: message.map_or_else(|| error.to_string(), str::to_owned),
-    }
-}
-
-/// Block not available, node behind, slot not yet reached, internal error: another endpoint or a later try may serve.
-pub(crate) fn is_passing_code(code: i64) -> bool {
-    matches!(code, -32004 | -32005 | -32016 | -32603 | 429)
-}
-
-/// A signed transaction of these instructions. The first of the keys pays.
-///
-/// # Errors
-/// [`SolanaError::Invalid`] if a key is missing or one too many.
-pub fn sign_transaction(
-    instructions: &[Instruction],
-    keys: &[&Keypair],
-    blockhash: &Hash,
-) -> Result<VersionedTransaction, SolanaError> {
-    let payer = keys.first().map(Signer::pubkey);
-    let message = Message::new_with_blockhash(instructions, payer.as_ref(), blockhash);
-    VersionedTransaction::try_new(VersionedMessage::Legacy(message), keys)
-        .map_err(|error| SolanaError::invalid("Solana transaction", error.to_string()))
-}
-
-/// A transaction's bytes as they go over the wire.
-///
-/// # Errors
-/// [`SolanaError::Invalid`] if it cannot be encoded.
-pub fn transaction_bytes(transaction: &VersionedTransaction) -> Result<Vec<u8>, SolanaError> {
-    wincode::serialize(transaction)
-        .map_err(|error| SolanaError::invalid("Solana transaction", error.to_string()))
 }
 
 #[cfg(test)]

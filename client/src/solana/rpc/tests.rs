@@ -5,6 +5,9 @@
 )]
 
 use solana_instruction::AccountMeta;
+use solana_instruction::Instruction;
+use solana_keypair::Keypair;
+use solana_signer::Signer as _;
 
 use super::*;
 use crate::test_server::{Answer, Server, dead_url};
@@ -276,6 +279,9 @@ async fn ledger(lands: Option<Value>, height: u64) -> (SolanaRpc, Server) {
             "sendTransaction" => json!(Signature::from([7; 64]).to_string()),
             "getSignatureStatuses" => {
                 looks += 1;
+                if looks == 2 {
+                    return Err(json!({"code": -32005, "message": "Node is behind"}));
+                }
                 let seen = if looks < 3 {
                     &Value::Null
                 } else {
