@@ -1,0 +1,187 @@
+//! What worker and verifier ask of the chain. Part of both crates, as `terms`.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use io_client::{
+    BookingFilter, ChallengeFilter, Client, ClientError, PageRequest, Signer, Wallet,
+};
+use io_types::api::{DeviceView, LIMIT_MAX, Page, Status, TransactionResult};
+use io_types::catalogue::Catalogue;
+use io_types::row::{Booking, Challenge, ChallengeStage, VerifierRow};
+use io_types::{AccountId, Action, BookingId, ChallengeId, DeviceId, Params};
+
+/// Sequences of one key that do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Heartbeats.
+    Uptime,
+    /// Steps of challenges.
+    Challenge,
+    /// Everything else.
+    Market,
+}
+
+/// A node, as the key of this program sees it.
+pub trait Chain: Clone + Send + Sync + 'static {
+    /// Whose key this is.
+    fn account(&self) -> AccountId;
+    /// Where the chain is.
+    fn status(&self) -> impl Future<Output = Result<Status, ClientError>> + Send;
+    /// The parameters.
+    fn params(&self) -> impl Future<Output = Result<Params, ClientError>> + Send;
+    /// Models and classes.
+    fn catalogue(&self) -> impl Future<Output = Result<Catalogue, ClientError>> + Send;
+    /// A device with its hash chain.
+    fn device(
+        &self,
+        device: DeviceId,
+    ) -> impl Future<Output = Result<DeviceView, ClientError>> + Send;
+    /// A booking.
+    fn booking(
+        &self,
+        booking: BookingId,
+    ) -> impl Future<Output = Result<Booking, ClientError>> + Send;
+    /// Bookings that a device is part of.
+    fn bookings_of(
+        &self,
+        device: DeviceId,
+    ) -> impl Future<Output = Result<Vec<Booking>, ClientError>> + Send;
+    /// A challenge.
+    fn challenge(
+        &self,
+        challenge: ChallengeId,
+    ) -> impl Future<Output = Result<Challenge, ClientError>> + Send;
+    /// Challenges that this key judges and that are not decided.
+    fn assigned(&self) -> impl Future<Output = Result<Vec<Challenge>, ClientError>> + Send;
+    /// All verifiers.
+    fn verifiers(&self) -> impl Future<Output = Result<Vec<VerifierRow>, ClientError>> + Send;
+    /// Sends actions, all or nothing, and waits for their block.
+    fn submit(
+        &self,
+        lane: Lane,
+        actions: Vec<Action>,
+    ) -> impl Future<Output = Result<TransactionResult, ClientError>> + Send;
+}
+
+/// A node by its HTTP API.
+#[derive(Clone, Debug)]
+pub struct NodeChain {
+    client: Client,
+    signers: Arc<[Signer; 3]>,
+}
+
+impl NodeChain {
+    /// A node at `url`, as `http://127.0.0.1:26680`.
+    ///
+    /// # Errors
+    /// A URL that is none.
+    pub fn new(url: &str, wallet: &Wallet) -> Result<Self, ClientError> {
+        let client = Client::new(url)?;
+        let signer = |lane| Signer::new(client.clone(), wallet).on_lane(lane);
+        let signers = Arc::new([signer(0), signer(1), signer(2)]);
+        Ok(Self { client, signers })
+    }
+}
+
+impl Chain for NodeChain {
+    fn account(&self) -> AccountId {
+        let [signer, ..] = self.signers.as_ref();
+        signer.account()
+    }
+
+    async fn status(&self) -> Result<Status, ClientError> {
+        self.client.status().await
+    }
+
+    async fn params(&self) -> Result<Params, ClientError> {
+        self.client.params().await
+    }
+
+    async fn catalogue(&self) -> Result<Catalogue, ClientError> {
+        self.client.catalogue().await
+    }
+
+    async fn device(&self, device: DeviceId) -> Result<DeviceView, ClientError> {
+        self.client.device(device).await
+    }
+
+    async fn booking(&self, booking: BookingId) -> Result<Booking, ClientError> {
+        self.client.booking(booking).await
+    }
+
+    async fn bookings_of(&self, device: DeviceId) -> Result<Vec<Booking>, ClientError> {
+        let filter = BookingFilter {
+            device: Some(device),
+            ..BookingFilter::default()
+        };
+        let mut found = Vec::new();
+        let mut request = first_page();
+        while let Some(page) = request {
+            let answer = self.client.bookings(&filter, &page).await?;
+            request = next_page(&answer);
+            found.extend(answer.items);
+        }
+        Ok(found)
+    }
+
+    async fn challenge(&self, challenge: ChallengeId) -> Result<Challenge, ClientError> {
+        self.client.challenge(challenge).await
+    }
+
+    async fn assigned(&self) -> Result<Vec<Challenge>, ClientError> {
+        let mut found = Vec::new();
+        for stage in [
+            ChallengeStage::Nonces,
+            ChallengeStage::Answer,
+            ChallengeStage::Verdicts,
+            ChallengeStage::Reveals,
+        ] {
+            let filter = ChallengeFilter {
+                verifier: Some(self.account()),
+                stage: Some(stage),
+                ..ChallengeFilter::default()
+            };
+            let mut request = first_page();
+            while let Some(page) = request {
+                let answer = self.client.challenges(&filter, &page).await?;
+                request = next_page(&answer);
+                found.extend(answer.items);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn verifiers(&self) -> Result<Vec<VerifierRow>, ClientError> {
+        self.client.verifiers().await
+    }
+
+    async fn submit(
+        &self,
+        lane: Lane,
+        actions: Vec<Action>,
+    ) -> Result<TransactionResult, ClientError> {
+        let [uptime, challenge, market] = self.signers.as_ref();
+        let signer = match lane {
+            Lane::Uptime => uptime,
+            Lane::Challenge => challenge,
+            Lane::Market => market,
+        };
+        signer.send(actions).await
+    }
+}
+
+fn first_page() -> Option<PageRequest> {
+    Some(PageRequest {
+        after: None,
+        limit: Some(LIMIT_MAX),
+    })
+}
+
+fn next_page<T>(page: &Page<T>) -> Option<PageRequest> {
+    let after = page.next.clone()?;
+    Some(PageRequest {
+        after: Some(after),
+        limit: Some(LIMIT_MAX),
+    })
+}
