@@ -6,9 +6,11 @@
 mod binary;
 mod child;
 mod home;
+mod rpc;
 #[cfg(test)]
 mod tests;
 
 pub use binary::{Binary, BinaryError, VERSION_MIN};
 pub use child::{Child, ChildError, Launch};
+pub use rpc::{Checked, CometRpc, RpcError};
 pub use home::{CometHome, GenesisDocument, HomeError, Tuning, address_of, node_id_of};

@@ -127,8 +127,9 @@ pub struct Prices {
     pub sources: Vec<String>,
     pub poll_ms: u64,
     pub unit: PriceUnit,
-    pub io_pointer: String,
-    pub usdc_pointer: String,
+    pub io_path: String,
+    pub usdc_path: String,
+    pub price_pointer: String,
     pub published_pointer: String,
 }
 
@@ -148,8 +149,13 @@ pub enum PriceUnit {
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the table of fields explains each one, and a test compares the two")]
 pub struct Solana {
-    pub urls: Vec<String>,
+    pub endpoints: Vec<String>,
     pub poll_ms: u64,
+    pub timeout_ms: u64,
+    pub age_max_ms: u64,
+    pub behind_slots_max: u64,
+    pub approved: Vec<String>,
+    pub pin: String,
 }
 
 impl Default for Config {
@@ -212,7 +218,7 @@ impl Default for Keys {
     fn default() -> Self {
         Self {
             settlement: "keys/settlement.json".to_owned(),
-            sign_log: "sign-log".to_owned(),
+            sign_log: "sign-log/settlement.log".to_owned(),
             beacon: "keys/beacon.json".to_owned(),
             consensus_address: String::new(),
         }
@@ -225,16 +231,25 @@ impl Default for Prices {
             sources: Vec::new(),
             poll_ms: 2_000,
             unit: PriceUnit::Usd,
-            io_pointer: "/io".to_owned(),
-            usdc_pointer: "/usdc".to_owned(),
-            published_pointer: "/published_ms".to_owned(),
+            io_path: "/price/io-usd".to_owned(),
+            usdc_path: "/price/usdc-usd".to_owned(),
+            price_pointer: "/price".to_owned(),
+            published_pointer: "/publish_time".to_owned(),
         }
     }
 }
 
 impl Default for Solana {
     fn default() -> Self {
-        Self { urls: Vec::new(), poll_ms: 1_000 }
+        Self {
+            endpoints: Vec::new(),
+            poll_ms: 1_000,
+            timeout_ms: 3_000,
+            age_max_ms: 30_000,
+            behind_slots_max: 150,
+            approved: Vec::new(),
+            pin: "keys/solana-program.pin".to_owned(),
+        }
     }
 }
 
@@ -428,9 +443,13 @@ impl Config {
         let is_source = |text: &String| ["http://", "https://", "file:", "fixed:"].iter().any(|kind| text.starts_with(kind));
         let sources = &self.prices.sources;
         check(sources.iter().all(is_source), "prices.sources", sources.join(","), "each begins with http://, https://, file: or fixed:");
-        let urls = &self.solana.urls;
+        let urls = &self.solana.endpoints;
         let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
-        check(urls.iter().all(is_url), "solana.urls", urls.join(","), "each begins with http:// or https://");
+        check(urls.iter().all(is_url), "solana.endpoints", urls.join(","), "each begins with http:// or https://");
+        check(urls.len() != 1, "solana.endpoints", urls.join(","), "one alone could lie: give two or more, or none");
+        let hashes = &self.solana.approved;
+        let is_hash = |text: &String| text.parse::<io_types::Hash>().is_ok();
+        check(hashes.iter().all(is_hash), "solana.approved", hashes.join(","), "each has 64 hexadecimal digits");
         let address = &self.keys.consensus_address;
         let is_hex = address.len() == 40 && address.chars().all(|letter| letter.is_ascii_hexdigit());
         check(address.is_empty() || is_hex, "keys.consensus_address", address.clone(), "give 40 hexadecimal digits, or nothing");

@@ -1,5 +1,20 @@
-//! The process around the state machine: ABCI, disk, HTTP API, metrics. It holds no rules of the chain.
+//! The process around the state machine: ABCI, disk, HTTP API, metrics, verbs. It holds no rules of the chain.
+//!
+//! In reading order:
+//! - [`abci`]: the boundary to CometBFT; [`chain`]: the state machine behind it
+//! - [`comet`]: CometBFT's files, process and RPC; [`supervise`]: the two processes live and die together
+//! - [`validator`]: what a validator adds to its votes
+//! - [`journal`]: results and events, for people; [`api`]: HTTP; [`metrics`]: numbers
+//! - [`config`]: settings; [`logs`]: lines; [`cli`]: the verbs
 
 pub mod abci;
+pub mod api;
+pub mod chain;
+pub mod cli;
 pub mod comet;
+pub mod config;
+pub mod journal;
+pub mod logs;
+pub mod metrics;
 pub mod supervise;
+pub mod validator;

@@ -6,13 +6,9 @@
 mod beacon;
 mod prices;
 mod report;
-mod sign_log;
-mod solana;
 #[cfg(test)]
 mod tests;
 
 pub use beacon::{BEACON_LINKS, BeaconChain, BeaconError};
 pub use prices::{PriceReader, parse_price};
-pub use report::{Duties, Identity, Report};
-pub use sign_log::{SignLog, SignLogError};
-pub use solana::{Record, Seen};
+pub use report::{Identity, Report};

@@ -47,13 +47,13 @@ fn the_documented_file_means_the_defaults() {
 #[test]
 fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let text = "moniker = \"file\"\nhalt_height = 1\n[api]\nlisten = \"127.0.0.1:1\"\n[log]\nformat = \"json\"\n";
-    let variables = [("IO_NODE_HALT_HEIGHT", "2"), ("IO_NODE_API_LISTEN", "127.0.0.1:2"), ("IO_NODE_SOLANA_URLS", "http://a, http://b")];
+    let variables = [("IO_NODE_HALT_HEIGHT", "2"), ("IO_NODE_API_LISTEN", "127.0.0.1:2"), ("IO_NODE_SOLANA_ENDPOINTS", "http://a, http://b")];
     let settings = load(text, &variables, &["api.listen=127.0.0.1:3"]).unwrap();
     assert_eq!(settings.config.moniker, "file");
     assert_eq!(settings.config.halt_height, 2);
     assert_eq!(settings.config.api.listen, "127.0.0.1:3");
     assert_eq!(settings.config.log.format, LogFormat::Json);
-    assert_eq!(settings.config.solana.urls, ["http://a", "http://b"]);
+    assert_eq!(settings.config.solana.endpoints, ["http://a", "http://b"]);
     assert_eq!(settings.config.metrics, Config::default().metrics);
     let origins = ["moniker", "halt_height", "api.listen", "metrics.listen"].map(|key| settings.origin(key).to_owned());
     assert_eq!(origins, ["file", "IO_NODE_HALT_HEIGHT", "--set api.listen=127.0.0.1:3", "default"]);
@@ -93,7 +93,9 @@ fn unknown_names_and_impossible_values_are_refused_wherever_they_come_from() {
         ("comet.timeout_commit_ms=5", "give 100 to 10000"),
         ("prices.poll_ms=1", "give 100 to 60000"),
         ("prices.sources=ftp://x", "each begins with"),
-        ("solana.urls=ws://x", "each begins with"),
+        ("solana.endpoints=ws://x", "each begins with"),
+        ("solana.endpoints=http://x", "one alone could lie"),
+        ("solana.approved=ab", "64 hexadecimal digits"),
         ("keys.consensus_address=abc", "give 40 hexadecimal digits"),
     ] {
         let error = load("", &[], &[flag]).unwrap_err();

@@ -1,6 +1,5 @@
 //! Prices from HTTP, a file, or a fixed value: the median of those that answer with something fresh.
 
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use io_types::extension::PricesPart;
@@ -30,7 +29,11 @@ impl PriceReader {
     /// # Errors
     /// The HTTP client can not be made.
     pub fn new(settings: &Prices) -> Result<Self, String> {
-        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().map_err(|error| error.to_string())?;
+        // What runs on this machine is asked directly, whatever proxy the environment names.
+        let is_local = settings.sources.iter().all(|source| source.contains("://127.") || source.contains("://localhost"));
+        let builder = reqwest::Client::builder().timeout(ANSWER_WITHIN);
+        let builder = if is_local { builder.no_proxy() } else { builder };
+        let http = builder.build().map_err(|error| error.to_string())?;
         Ok(Self { settings: settings.clone(), http })
     }
 
@@ -64,25 +67,35 @@ impl PriceReader {
     async fn ask(&self, source: &str) -> Result<PricesPart, String> {
         if let Some(fixed) = source.strip_prefix("fixed:") {
             let (io, usdc) = fixed.split_once(',').ok_or("give fixed:IO,USDC")?;
-            return part(parse_price(io, PriceUnit::Usd)?, parse_price(usdc, PriceUnit::Usd)?, now_ms());
+            return part((parse_price(io, PriceUnit::Usd)?, now_ms()), (parse_price(usdc, PriceUnit::Usd)?, now_ms()));
         }
-        let bytes = match source.strip_prefix("file:") {
-            Some(path) => tokio::fs::read(PathBuf::from(path)).await.map_err(|error| error.to_string())?,
-            None => self.fetch(source).await?,
+        let io = self.document(source, &self.settings.io_path);
+        let usdc = self.document(source, &self.settings.usdc_path);
+        let (io, usdc) = futures_util::future::join(io, usdc).await;
+        part(io?, usdc?)
+    }
+
+    /// Price and time of one document.
+    async fn document(&self, source: &str, path: &str) -> Result<(u64, u64), String> {
+        let place = format!("{}{path}", source.trim_end_matches('/'));
+        let bytes = match place.strip_prefix("file:") {
+            Some(file) => tokio::fs::read(file).await.map_err(|error| error.to_string())?,
+            None => self.fetch(&place).await?,
         };
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(format!("the document has over {DOCUMENT_BYTES_MAX} bytes"));
+            return Err(format!("{path}: the document has over {DOCUMENT_BYTES_MAX} bytes"));
         }
-        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("no JSON: {error}"))?;
+        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("{path}: no JSON: {error}"))?;
         let number = |pointer: &str| {
-            let value = document.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}"))?;
-            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            Ok::<String, String>(text)
+            let value = document.pointer(pointer).ok_or_else(|| format!("{path}: nothing at {pointer}"))?;
+            Ok::<String, String>(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
         };
-        let Prices { unit, io_pointer, usdc_pointer, published_pointer, sources: _, poll_ms: _ } = &self.settings;
-        let published = number(published_pointer)?;
-        let published = published.parse().map_err(|_| format!("{published} at {published_pointer} is no time in ms"))?;
-        part(parse_price(&number(io_pointer)?, *unit)?, parse_price(&number(usdc_pointer)?, *unit)?, published)
+        let pointer = &self.settings.published_pointer;
+        let published = number(pointer)?;
+        let published: u64 = published.parse().map_err(|_| format!("{path}: {published} at {pointer} is no time"))?;
+        // Seconds have ten digits for centuries to come, milliseconds thirteen.
+        let published_ms = if published < 100_000_000_000 { published.saturating_mul(1_000) } else { published };
+        Ok((parse_price(&number(&self.settings.price_pointer)?, self.settings.unit)?, published_ms))
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
@@ -105,11 +118,12 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn part(io: u64, usdc: u64, published_ms: u64) -> Result<PricesPart, String> {
+/// Each given as price and time.
+fn part((io, io_at): (u64, u64), (usdc, usdc_at): (u64, u64)) -> Result<PricesPart, String> {
     if io == 0 || usdc == 0 {
         return Err("a price of zero".to_owned());
     }
-    Ok(PricesPart { io, usdc, published_ms })
+    Ok(PricesPart { io, usdc, published_ms: io_at.min(usdc_at) })
 }
 
 /// The lower median of each price, published when the oldest of them was.

@@ -1,16 +1,15 @@
 //! The local cache that a vote extension is put together from.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use ed25519_dalek::{Signer, SigningKey};
-use io_settlement::batch::{Kind, SettleBody};
+use io_bridge::reader::ReaderStatus;
+use io_bridge::{Reader, SettlementSigner, Watermark};
+use io_state_machine::{BridgeData, ExtensionDuties};
 use io_types::extension::{EXTENSION_BYTES_MAX, PricesPart, VoteExtension};
 use io_types::{AccountId, BatchNumber, Hash, Signature, ValidatorAddress};
 
 use super::beacon::BeaconChain;
 use super::prices::now_ms;
-use super::sign_log::SignLog;
-use super::solana::Seen;
 
 /// A price that was published longer ago is left out, ms.
 const PRICE_AGE_MAX_MS: u64 = 60_000;
@@ -20,34 +19,17 @@ const PRICE_AGE_MAX_MS: u64 = 60_000;
 pub struct Identity {
     /// Address of its consensus key.
     pub address: ValidatorAddress,
-    /// Signs settlements.
-    pub settlement: SigningKey,
-    /// What was signed.
-    pub sign_log: SignLog,
+    /// Signs settlements, and remembers what it signed.
+    pub signer: SettlementSigner,
     /// Its beacon chain.
-    pub beacon: BeaconChain,
-}
-
-/// What the last committed state asks of a validator; see `io_state_machine::ExtensionDuties`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Duties {
-    /// Number of the first deposit that is not credited.
-    pub deposit_first: u64,
-    /// Rolling hash before it.
-    pub deposit_hash: Hash,
-    /// Batches that lack this key's signature: number and body.
-    pub batches: Vec<(BatchNumber, Vec<u8>)>,
-    /// The last beacon link seen.
-    pub beacon_link: Option<Hash>,
+    pub beacon: Mutex<BeaconChain>,
 }
 
 #[derive(Debug, Default)]
 struct Parts {
     prices: Option<PricesPart>,
     prices_note: Option<String>,
-    seen: Option<Seen>,
-    solana_note: Option<String>,
-    duties: Option<Duties>,
+    watermark: Option<Watermark>,
     signatures: Vec<(BatchNumber, Signature)>,
     signing_note: Option<String>,
     beacon: Option<Hash>,
@@ -57,8 +39,9 @@ struct Parts {
 #[derive(Debug)]
 pub struct Report {
     /// None on a node that is no validator.
-    identity: Option<Mutex<Identity>>,
-    address: Option<(ValidatorAddress, AccountId)>,
+    identity: Option<Identity>,
+    /// Set once the runtime is there; absent where no endpoint is configured.
+    solana: OnceLock<Reader>,
     parts: Mutex<Parts>,
 }
 
@@ -70,59 +53,53 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Report {
     /// An empty cache.
     pub fn new(identity: Option<Identity>) -> Self {
-        let address = identity.as_ref().map(|identity| {
-            (identity.address, AccountId(identity.settlement.verifying_key().to_bytes()))
-        });
-        Self { identity: identity.map(Mutex::new), address, parts: Mutex::default() }
+        Self { identity, solana: OnceLock::new(), parts: Mutex::default() }
     }
 
     /// Address and settlement key, on a validator.
     pub fn address(&self) -> Option<(ValidatorAddress, AccountId)> {
-        self.address
+        self.identity.as_ref().map(|identity| (identity.address, identity.signer.account()))
+    }
+
+    /// Takes the reader of Solana. The first one stays.
+    pub fn set_solana(&self, reader: Reader) {
+        if self.solana.set(reader).is_err() {
+            tracing::error!("a second reader of Solana was given");
+        }
     }
 
     /// Takes what the price sources say, or why they say nothing.
     pub fn set_prices(&self, prices: Result<PricesPart, String>) {
         let mut parts = locked(&self.parts);
         match prices {
-            Ok(prices) => (parts.prices, parts.prices_note) = (Some(prices), None),
+            Ok(prices) => {
+                parts.prices = Some(prices);
+                parts.prices_note = None;
+            }
             // The last price goes on counting until it is too old.
             Err(note) => parts.prices_note = Some(format!("prices: {note}")),
         }
     }
 
-    /// Takes what was seen of Solana, or why nothing was.
-    pub fn set_seen(&self, seen: Result<Seen, String>) {
-        let mut parts = locked(&self.parts);
-        match seen {
-            Ok(seen) => (parts.seen, parts.solana_note) = (Some(seen), None),
-            Err(note) => parts.solana_note = Some(format!("solana: {note}")),
-        }
-    }
-
-    /// What was last seen of Solana.
-    pub fn seen(&self) -> Option<Seen> {
-        locked(&self.parts).seen.clone()
-    }
-
-    /// Signs and looks up what the new state asks for. Slow: it syncs the sign log; never called by a vote.
-    pub fn refresh(&self, duties: Option<Duties>) {
+    /// Signs and looks up what the new state asks for. Slow, since the signer syncs its log: never called by a vote.
+    pub fn refresh(&self, duties: &ExtensionDuties) {
+        let ExtensionDuties { deposit_first, deposit_hash, batches, beacon_link, settled: _ } = duties;
+        let watermark = Watermark { number: deposit_first.saturating_sub(1), hash: *deposit_hash };
         let (mut signatures, mut note, mut beacon) = (Vec::new(), None, None);
-        if let (Some(duties), Some(identity)) = (&duties, &self.identity) {
-            let mut identity = locked(identity);
-            for (number, body) in &duties.batches {
-                match sign(&mut identity, body) {
-                    Ok(signature) => signatures.push((*number, signature)),
-                    Err(why) => note = Some(format!("batch {number} is not signed: {why}")),
+        if let Some(identity) = &self.identity {
+            for (number, body) in batches {
+                match identity.signer.sign(body) {
+                    Ok(signature) => signatures.push(signature),
+                    Err(error) => note = Some(format!("batch {number} is not signed: {error}")),
                 }
             }
-            beacon = duties.beacon_link.and_then(|last| identity.beacon.next(last));
+            beacon = beacon_link.and_then(|last| locked(&identity.beacon).next(last));
         }
         if let Some(note) = &note {
             tracing::error!(note, "a settlement is not signed");
         }
         let mut parts = locked(&self.parts);
-        parts.duties = duties;
+        parts.watermark = Some(watermark);
         parts.signatures = signatures;
         parts.signing_note = note;
         parts.beacon = beacon;
@@ -134,9 +111,10 @@ impl Report {
             return Vec::new();
         }
         let parts = locked(&self.parts);
-        let prices = parts.prices.filter(|prices| now_ms().saturating_sub(prices.published_ms) <= PRICE_AGE_MAX_MS);
-        let solana = parts.seen.as_ref().zip(parts.duties.as_ref());
-        let solana = solana.and_then(|(seen, duties)| seen.part(duties.deposit_first, duties.deposit_hash).ok());
+        let is_fresh = |prices: &PricesPart| now_ms().saturating_sub(prices.published_ms) <= PRICE_AGE_MAX_MS;
+        let prices = parts.prices.filter(is_fresh);
+        let solana = self.solana.get().zip(parts.watermark);
+        let solana = solana.and_then(|(reader, watermark)| reader.part(watermark));
         let extension =
             VoteExtension { version: 1, prices, solana, signatures: parts.signatures.clone(), beacon: parts.beacon };
         drop(parts);
@@ -146,27 +124,29 @@ impl Report {
         if is_valid { bytes } else { Vec::new() }
     }
 
-    /// One line for each thing that does not work, for people.
+    /// What a proposer hands on of Solana: records that the chain waits for, and the last settlement.
+    pub fn bridge_data(&self) -> BridgeData {
+        let watermark = locked(&self.parts).watermark;
+        let Some((reader, watermark)) = self.solana.get().zip(watermark) else { return BridgeData::default() };
+        let io_bridge::Supply { deposits, last_settle } = reader.supply(watermark);
+        BridgeData { deposits, last_settle }
+    }
+
+    /// State of the reader of Solana, where there is one.
+    pub fn solana_status(&self) -> Option<ReaderStatus> {
+        let watermark = locked(&self.parts).watermark;
+        self.solana.get().map(|reader| reader.status(watermark))
+    }
+
+    /// One line for each thing that people should know.
     pub fn notes(&self) -> Vec<String> {
         let parts = locked(&self.parts);
-        let mut notes: Vec<String> =
-            [&parts.prices_note, &parts.solana_note, &parts.signing_note].into_iter().flatten().cloned().collect();
-        if let (Some(seen), Some(duties)) = (&parts.seen, &parts.duties) {
-            match seen.part(duties.deposit_first, duties.deposit_hash) {
-                Err(why) => notes.push(format!("solana: {why}")),
-                Ok(part) if !part.rolling.is_empty() => {
-                    notes.push(format!("solana: {} deposits from number {} on wait for credit", part.rolling.len(), part.first));
-                }
-                Ok(_) => {}
-            }
+        let watermark = parts.watermark;
+        let mut notes: Vec<String> = [&parts.prices_note, &parts.signing_note].into_iter().flatten().cloned().collect();
+        drop(parts);
+        if let Some(reader) = self.solana.get() {
+            notes.extend(reader.notes(watermark));
         }
         notes
     }
-}
-
-fn sign(identity: &mut Identity, body: &[u8]) -> Result<Signature, String> {
-    let body = SettleBody::from_bytes(body).map_err(|error| error.to_string())?;
-    let permit = identity.sign_log.permit(Kind::Settle.byte(), body.set_epoch, body.number, Hash(body.hash()));
-    permit.map_err(|error| error.to_string())?;
-    Ok(Signature(identity.settlement.sign(&body.message()).to_bytes()))
 }

@@ -1,0 +1,120 @@
+//! CometBFT's RPC, as far as this process uses it: handing over transactions, and signed headers for proofs.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why CometBFT did not answer as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// It is not there, or does not answer.
+    #[error("CometBFT at {url} does not answer: {why}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// It refuses.
+    #[error("CometBFT refuses: {0}")]
+    Refused(String),
+}
+
+/// What the mempool said of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// 0, or the code of the rejection.
+    pub code: u64,
+    /// Its text.
+    pub log: String,
+}
+
+/// A client of the own CometBFT.
+#[derive(Clone, Debug)]
+pub struct CometRpc {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl CometRpc {
+    /// A client of the RPC that listens at `tcp://HOST:PORT`.
+    pub fn new(listen: &str) -> Result<Self, RpcError> {
+        let rest = listen.strip_prefix("tcp://").unwrap_or(listen);
+        // What listens everywhere is asked on loopback.
+        let rest = rest.strip_prefix("0.0.0.0:").map_or_else(|| rest.to_owned(), |port| format!("127.0.0.1:{port}"));
+        let url = format!("http://{rest}");
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build();
+        let http = http.map_err(|error| RpcError::Unreachable { url: url.clone(), why: error.to_string() })?;
+        Ok(Self { url, http })
+    }
+
+    /// Puts a transaction into the mempool, and into those of the peers. None: it is known there already.
+    pub async fn submit(&self, transaction: &[u8]) -> Result<Option<Checked>, RpcError> {
+        let answer = self.call("broadcast_tx_sync", json!({ "tx": BASE64.encode(transaction) })).await;
+        match answer {
+            Ok(answer) => Ok(Some(Checked {
+                code: answer.get("code").and_then(Value::as_u64).unwrap_or(0),
+                log: answer.get("log").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            })),
+            Err(RpcError::Refused(why)) if why.contains("tx already exists in cache") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The signed header of a height: `{header, commit}`; none if there is no such block yet.
+    pub async fn signed_header(&self, height: u64) -> Result<Option<Value>, RpcError> {
+        let answer = self.call("commit", json!({ "height": height.to_string() })).await;
+        optional(answer.map(|answer| answer.get("signed_header").cloned()))
+    }
+
+    /// The validators of a height, all of them; none if there is no such block yet.
+    pub async fn validators(&self, height: u64) -> Result<Option<Value>, RpcError> {
+        let mut all = Vec::new();
+        loop {
+            let page = all.len().checked_div(100).unwrap_or(0).saturating_add(1);
+            let asked = json!({ "height": height.to_string(), "page": page.to_string(), "per_page": "100" });
+            let Some(answer) = optional(self.call("validators", asked).await.map(Some))? else { return Ok(None) };
+            let members = answer.get("validators").and_then(Value::as_array).cloned().unwrap_or_default();
+            let total = answer.get("total").and_then(Value::as_str).and_then(|total| total.parse().ok()).unwrap_or(0);
+            let is_last = members.is_empty();
+            all.extend(members);
+            if is_last || all.len() >= total {
+                return Ok(Some(Value::Array(all)));
+            }
+        }
+    }
+
+    /// Whether the node still catches up with its peers.
+    pub async fn is_catching_up(&self) -> Result<bool, RpcError> {
+        let status = self.call("status", json!({})).await?;
+        Ok(status.pointer("/sync_info/catching_up").and_then(Value::as_bool).unwrap_or(true))
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let unreachable = |error: reqwest::Error| RpcError::Unreachable {
+            url: self.url.clone(),
+            why: error.without_url().to_string(),
+        };
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.http.post(&self.url).json(&request).send().await.map_err(unreachable)?;
+        let mut answer: Value = answer.json().await.map_err(unreachable)?;
+        if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+            let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Err(RpcError::Refused(format!("{} {}", text("message"), text("data"))));
+        }
+        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+    }
+}
+
+/// A height that is not there yet is no error.
+fn optional(answer: Result<Option<Value>, RpcError>) -> Result<Option<Value>, RpcError> {
+    match answer {
+        Err(RpcError::Refused(why)) if why.contains("must be less than or equal to") => Ok(None),
+        other => other,
+    }
+}
