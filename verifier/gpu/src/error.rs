@@ -1,0 +1,98 @@
+//! Why a card cannot work, and what to do about it.
+
+use io_challenge::EngineError;
+
+/// Why a card cannot work. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// There is no NVIDIA driver.
+    #[error(
+        "no NVIDIA driver is installed (libcuda is missing): install one, or use `--backend cpu`"
+    )]
+    NoDriver,
+    /// NVML is missing or refuses.
+    #[error("NVML cannot be used: {0}; install the driver's management library")]
+    NoNvml(String),
+    /// The driver is older than the kernels.
+    #[error(
+        "the driver speaks CUDA {got}, the kernels need {needed}: update the driver to version 525 or later"
+    )]
+    DriverTooOld {
+        /// CUDA version of the driver, as 1000·major + 10·minor.
+        got: i32,
+        /// What the kernels need, in the same form.
+        needed: i32,
+    },
+    /// The driver lacks a function that every supported driver has.
+    #[error("the driver lacks a function that is needed: {0}; install it anew")]
+    BrokenDriver(String),
+    /// No card has this number.
+    #[error(
+        "there is no card {ordinal}, the driver shows {count}: check CUDA_VISIBLE_DEVICES and nvidia-smi"
+    )]
+    NoDevice {
+        /// The card asked for.
+        ordinal: usize,
+        /// How many the driver shows.
+        count: usize,
+    },
+    /// The card has no int8 tensor cores that the kernels can use.
+    #[error(
+        "{name} has compute capability {major}.{minor}, 8.0 or later is needed: use `--backend cpu`"
+    )]
+    DeviceTooOld {
+        /// The card's name.
+        name: String,
+        /// Compute capability, major.
+        major: i32,
+        /// Compute capability, minor.
+        minor: i32,
+    },
+    /// The card is split into instances.
+    #[error(
+        "MIG is on for {uuid}: a part of a card cannot pass; turn it off with `nvidia-smi -i {uuid} -mig 0`"
+    )]
+    Mig {
+        /// The card.
+        uuid: String,
+    },
+    /// The fill does not fit into free memory.
+    #[error(
+        "{needed} bytes of device memory are needed, {free} are free: stop what else uses the card ({users})"
+    )]
+    Memory {
+        /// What the run needs.
+        needed: u64,
+        /// What is free.
+        free: u64,
+        /// Processes on the card, by their numbers, or that none is known.
+        users: String,
+    },
+    /// The card or its driver stopped in the middle.
+    #[error(
+        "the card was lost while {during} ({code}): look for Xid messages in the kernel log, reset or restart the machine"
+    )]
+    Lost {
+        /// What was going on.
+        during: &'static str,
+        /// The driver's name for the error.
+        code: String,
+    },
+    /// The driver refused something else.
+    #[error("the driver refused {during} ({code})")]
+    Driver {
+        /// What was going on.
+        during: &'static str,
+        /// The driver's name for the error.
+        code: String,
+    },
+    /// A word that names no backend.
+    #[error("`{0}` is no backend: use auto, cuda or cpu")]
+    Backend(String),
+}
+
+impl From<GpuError> for EngineError {
+    fn from(error: GpuError) -> Self {
+        Self::Device(Box::new(error))
+    }
+}
