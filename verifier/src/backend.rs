@@ -1,6 +1,7 @@
-//! Which engine computes. Part of worker and verifier, as `terms`.
+//! Which engines compute. Part of worker and verifier, as `terms`.
 
 use io_challenge::Engine;
+use io_gpu::Selection;
 use serde::{Deserialize, Serialize};
 
 /// What is asked for.
@@ -16,45 +17,62 @@ pub enum Backend {
     Cpu,
 }
 
-/// An engine, and why it is this one.
+/// Engines, and why these.
 pub struct Chosen {
-    /// The engine.
-    pub engine: Box<dyn Engine>,
+    /// One for each processor.
+    pub engines: Vec<Box<dyn Engine>>,
     /// For people: what computes, and what was not found.
     pub why: String,
 }
 
 impl std::fmt::Debug for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chosen").field("why", &self.why).finish_non_exhaustive()
+        f.debug_struct("Chosen")
+            .field("engines", &self.engines.len())
+            .field("why", &self.why)
+            .finish()
     }
 }
 
-/// Chooses an engine for one processor.
+/// Chooses engines for that many processors.
 ///
 /// # Errors
-/// CUDA was asked for by name and cannot be used; the text says why.
-pub fn choose(backend: Backend, processor: u16) -> Result<Chosen, String> {
-    let cuda = match backend {
-        Backend::Cpu => Err("the CPU was asked for".to_owned()),
-        Backend::Auto | Backend::Cuda => cuda(processor),
+/// CUDA was asked for by name and cannot be used, or shows fewer cards; the text says what to do.
+pub fn choose(backend: Backend, processors: u16) -> Result<Chosen, String> {
+    let asked = match backend {
+        Backend::Auto => io_gpu::Backend::Auto,
+        Backend::Cuda => io_gpu::Backend::Cuda,
+        Backend::Cpu => io_gpu::Backend::Cpu,
     };
-    match (backend, cuda) {
-        (_, Ok(chosen)) => Ok(chosen),
-        (Backend::Cuda, Err(why)) => Err(format!(
-            "CUDA cannot be used for processor {processor}: {why}; use --backend cpu or auto"
-        )),
-        (Backend::Auto | Backend::Cpu, Err(why)) => {
-            let engine = io_cpu::engine();
-            let why = format!("{} ({why})", Engine::name(&engine));
+    let wanted = usize::from(processors);
+    match io_gpu::select(asked).map_err(|error| error.to_string())? {
+        Selection::Cuda { engines, why } if engines.len() >= wanted => {
+            let engines = engines.into_iter().take(wanted);
             Ok(Chosen {
-                engine: Box::new(engine),
+                engines: engines
+                    .map(|engine| Box::new(engine) as Box<dyn Engine>)
+                    .collect(),
                 why,
             })
         }
+        Selection::Cuda { engines, .. } if backend == Backend::Cuda => Err(format!(
+            "{} cards can be used, {wanted} processors are declared: correct `processors`",
+            engines.len()
+        )),
+        Selection::Cuda { engines, .. } => {
+            let why = format!("{} cards for {wanted} processors", engines.len());
+            Ok(on_cpu(wanted, &why))
+        }
+        Selection::Cpu { why } => Ok(on_cpu(wanted, &why)),
     }
 }
 
-fn cuda(_processor: u16) -> Result<Chosen, String> {
-    Err("this build has no CUDA engine".to_owned())
+fn on_cpu(wanted: usize, why: &str) -> Chosen {
+    let engine = || Box::new(io_cpu::engine()) as Box<dyn Engine>;
+    let engines: Vec<_> = (0..wanted).map(|_processor| engine()).collect();
+    let name = engines.first().map_or("nothing", |engine| engine.name());
+    Chosen {
+        why: format!("{name} ({why})"),
+        engines,
+    }
 }

@@ -57,7 +57,8 @@ pub struct ClassEstimate {
 pub fn measure(chosen: &mut Chosen, size: u32, kept: u32, rounds: u32) -> Result<Report, EngineError> {
     let params = Params::pulse(0, size, kept, 256);
     let shape = params.shape()?;
-    let engine = &mut chosen.engine;
+    let why = chosen.why.clone();
+    let engine = chosen.engines.first_mut().ok_or(EngineError::NotFilled)?;
     let (mut phase_a, mut phase_b, mut checked) = (Duration::MAX, Duration::MAX, Duration::MAX);
     for round in 0..rounds.max(1) {
         let [b0, b1, b2, b3] = round.to_le_bytes();
@@ -91,7 +92,7 @@ pub fn measure(chosen: &mut Chosen, size: u32, kept: u32, rounds: u32) -> Result
     let bytes = lines.saturating_mul(u128::try_from(LINE_BYTES).unwrap_or(u128::MAX));
     debug_assert!(shape.lines() > 0, "a checked shape has lines");
     Ok(Report {
-        engine: chosen.why.clone(),
+        engine: why,
         size,
         kept,
         phase_a_us: micros(phase_a),
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_best_class_in_reach_is_named_and_what_was_measured_is_above_zero() {
-        let mut chosen = choose(Backend::Cpu, 0).unwrap();
+        let mut chosen = choose(Backend::Cpu, 1).unwrap();
         let mut report = measure(&mut chosen, 256, 4, 1).unwrap();
         assert!(report.phase_a_us > 0 && report.phase_b_us > 0 && report.check_us > 0);
         assert!(report.int8_mops > 0 && report.read_mbs > 0);

@@ -536,8 +536,8 @@ impl CheckJob {
             bytes,
             replay,
         } = self;
-        let mut engine = match replay.map(|backend| backend::choose(backend, 0)).transpose() {
-            Ok(chosen) => chosen.map(|chosen| chosen.engine),
+        let mut engine = match replay.map(|backend| backend::choose(backend, 1)).transpose() {
+            Ok(chosen) => chosen.and_then(|mut chosen| chosen.engines.pop()),
             Err(why) => {
                 tracing::warn!(%why, "not replayed");
                 None

@@ -131,7 +131,7 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
             run::run(config, stop()).await?;
         }
         Verb::Bench { size, kept, rounds } => {
-            let mut chosen = backend::choose(config.backend, 0).map_err(anyhow::Error::msg)?;
+            let mut chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
             let mut report = bench::measure(&mut chosen, size, kept, rounds)?;
             let client = Client::new(&config.node)?;
             match (client.catalogue().await, client.params().await) {
@@ -146,9 +146,10 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Verb::Replay { challenge } => {
             let case = replay::read(&challenge, &Client::new(&config.node)?).await?;
-            let mut chosen = backend::choose(config.backend, 0).map_err(anyhow::Error::msg)?;
+            let mut chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
             eprintln!("replaying on {}", chosen.why);
-            let found = replay::replay(&case, chosen.engine.as_mut())?;
+            let engine = chosen.engines.first_mut().context("there is no engine")?;
+            let found = replay::replay(&case, engine.as_mut())?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&found)?);
             } else {

@@ -43,7 +43,7 @@ pub async fn run_on<C: Chain>(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let chosen = backend::choose(config.backend, 0).map_err(anyhow::Error::msg)?;
+    let chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
     tracing::info!(backend = %chosen.why, "replays");
     drop(chosen);
     let records = Records::open(&config.data.join("challenges"))?;
