@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 use crate::chain::Chain;
 use crate::comet::CometRpc;
 
-pub use failure::Failure;
 pub use chain::{AppHashView, TableView};
+pub use failure::Failure;
 pub use pages::VISITS_MAX;
 
 /// The oldest client that this API serves.
@@ -75,7 +75,10 @@ impl Api {
             .route("/v1/settlements", get(settlement::list))
             .route("/v1/settlements/{number}", get(settlement::read))
             .route("/v1/settlements/{number}/payouts", get(settlement::payouts))
-            .route("/v1/settlements/{number}/payouts/{asset}/{account}", get(settlement::payout))
+            .route(
+                "/v1/settlements/{number}/payouts/{asset}/{account}",
+                get(settlement::payout),
+            )
             .route("/v1/supply", get(settlement::supply))
             .route("/v1/supply/{which}", get(settlement::supply_number))
             .route("/v1/prove/{table}/{key}", get(prove::read))

@@ -7,13 +7,13 @@ mod translate;
 mod views;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use io_state_machine::tables::SPECS;
 use io_state_machine::{Machine, Options};
 use io_storage::Store;
 use io_storage::backend::RocksBackend;
-use io_types::Height;
+use io_types::{Height, TimeScale};
 use tokio::sync::watch;
 
 use crate::abci::Application;
@@ -21,7 +21,7 @@ use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::validator::Report;
 
-pub use payouts::{PayoutFiles, PayoutError};
+pub use payouts::{PayoutError, PayoutFiles};
 
 /// The database's folder in a node's home.
 pub const DATA: &str = "data/state";
@@ -59,6 +59,11 @@ pub struct Chain {
     pub report: Report,
     /// Numbers for people.
     pub metrics: Metrics,
+    /// Calls that look at more than one part of the machine (state, works, derived indices) must not meet a commit between
+    /// two of them: they read-lock this, a commit write-locks it. It guards no data.
+    turnstile: RwLock<()>,
+    /// How block time becomes chain time.
+    scale: TimeScale,
     /// The last committed height; changes wake those who wait.
     height: watch::Sender<Height>,
     /// Stop before this height; 0: never.
@@ -75,12 +80,28 @@ pub fn open_machine(home: &Path) -> Result<Machine, io_storage::Fault> {
     Machine::open(Store::open(SPECS, Box::new(backend))?, Options::default())
 }
 
+/// How to open a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Stop before this height; 0: never.
+    pub halt_height: u64,
+    /// Blocks that the journal keeps.
+    pub journal_blocks: u64,
+    /// How block time becomes chain time, from genesis.
+    pub scale: TimeScale,
+}
+
 impl Chain {
     /// Opens everything of a home.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(home: &Path, halt_height: u64, journal_blocks: u64, report: Report) -> Result<Arc<Self>, OpenError> {
+    pub fn open(home: &Path, options: Opening, report: Report) -> Result<Arc<Self>, OpenError> {
+        let Opening {
+            halt_height,
+            journal_blocks,
+            scale,
+        } = options;
         let machine = open_machine(home)?;
         let (height, _) = machine.info();
         let journal = Journal::open(&home.join(JOURNAL), height, journal_blocks)?;
@@ -90,6 +111,8 @@ impl Chain {
             payouts: PayoutFiles::open(&home.join(PAYOUTS))?,
             report,
             metrics: Metrics::default(),
+            turnstile: RwLock::default(),
+            scale,
             height: watch::Sender::new(height),
             halt_height,
             halt_file: home.join(HALT_FILE),
@@ -100,7 +123,10 @@ impl Chain {
     /// The application in its three parts.
     pub fn application(self: &Arc<Self>, retain_blocks: u64) -> Application {
         Application {
-            consensus: Box::new(consensus::ChainConsensus::new(Arc::clone(self), retain_blocks)),
+            consensus: Box::new(consensus::ChainConsensus::new(
+                Arc::clone(self),
+                retain_blocks,
+            )),
             mempool: Arc::new(mempool::ChainMempool::new(Arc::clone(self))),
             views: Arc::new(views::ChainViews::new(Arc::clone(self))),
         }
@@ -117,6 +143,20 @@ impl Chain {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps commits out for a moment.
+    pub(crate) fn between_commits(&self) -> RwLockReadGuard<'_, ()> {
+        self.turnstile
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps out everybody who must not meet a commit.
+    fn committing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turnstile
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why this node stops before a height, if it does.
     fn halt_before(&self, height: u64) -> Option<String> {
         if self.halt_height != 0 && height >= self.halt_height {
@@ -124,6 +164,11 @@ impl Chain {
         }
         let asked = std::fs::read_to_string(&self.halt_file).ok()?;
         let asked: u64 = asked.trim().parse().ok()?;
-        (height >= asked).then(|| format!("`io-node halt` asked to stop before height {asked}; remove {} to go on", self.halt_file.display()))
+        (height >= asked).then(|| {
+            format!(
+                "`io-node halt` asked to stop before height {asked}; remove {} to go on",
+                self.halt_file.display()
+            )
+        })
     }
 }

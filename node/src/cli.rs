@@ -1,4 +1,9 @@
 //! The verbs. One module each with one `run`. Data to stdout, words to stderr; exit codes 0 done, 1 refused, 2 broken.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the verbs answer there, and only they"
+)]
 
 mod config;
 mod explain;
@@ -29,7 +34,13 @@ use crate::config::{ConfigError, Settings};
 )]
 pub struct Cli {
     /// The node's folder.
-    #[arg(long, global = true, env = "IO_NODE_HOME", default_value = "io-node-home", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "IO_NODE_HOME",
+        default_value = "io-node-home",
+        value_name = "FOLDER"
+    )]
     home: PathBuf,
     /// A setting that beats file and environment; may be repeated.
     #[arg(long = "set", global = true, value_name = "SECTION.FIELD=VALUE")]
@@ -114,11 +125,18 @@ impl Context {
 impl Cli {
     /// Does what was typed.
     pub fn run(self) -> ExitCode {
-        let Self { home, set, json, verb } = self;
+        let Self {
+            home,
+            set,
+            json,
+            verb,
+        } = self;
         let context = Context { home, set, json };
         let done = match verb {
             Verb::Init(arguments) => init::run(&context, arguments),
-            Verb::Start(arguments) => return start::run(&context, &arguments).unwrap_or_else(|failure| tell(&failure)),
+            Verb::Start(arguments) => {
+                return start::run(&context, &arguments).unwrap_or_else(|failure| tell(&failure));
+            }
             Verb::Status(arguments) => status::run(&context, &arguments),
             Verb::Keys(verb) => keys::run(&context, verb),
             Verb::Export(arguments) => export::run(&context, &arguments),
@@ -128,7 +146,10 @@ impl Cli {
             Verb::ShowValidator => show::validator(&context),
             Verb::ExplainAppHash(arguments) => explain::run(&context, &arguments),
             Verb::Config(verb) => config::run(&context, &verb),
-            Verb::Version(arguments) => version::run(&context, &arguments),
+            Verb::Version(arguments) => {
+                version::run(&context, &arguments);
+                Ok(())
+            }
         };
         done.map_or_else(|failure| tell(&failure), |()| ExitCode::SUCCESS)
     }
@@ -145,8 +166,10 @@ fn tell(failure: &Failure) -> ExitCode {
 /// Data to stdout: JSON on one line, or `name: value` lines.
 fn print_facts(context: &Context, facts: &[(&str, String)]) {
     if context.json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+        let object: serde_json::Map<String, serde_json::Value> = facts
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
+            .collect();
         println!("{}", serde_json::Value::Object(object));
     } else {
         for (name, value) in facts {

@@ -12,5 +12,5 @@ mod tests;
 
 pub use binary::{Binary, BinaryError, VERSION_MIN};
 pub use child::{Child, ChildError, Launch};
+pub use home::{CometHome, HomeError, Tuning, address_of, node_id_of};
 pub use rpc::{Checked, CometRpc, RpcError};
-pub use home::{CometHome, GenesisDocument, HomeError, Tuning, address_of, node_id_of};

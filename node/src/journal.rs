@@ -57,9 +57,14 @@ impl BlockRecord {
     /// Every event with its id and the transaction that caused it, ids ascending.
     pub fn numbered(&self) -> impl Iterator<Item = (u64, Option<Hash>, &Event)> {
         let first = first_id(self.height);
-        let caused = self.transactions.iter().flat_map(|tx| tx.events.iter().map(|event| (Some(tx.hash), event)));
+        let caused = self
+            .transactions
+            .iter()
+            .flat_map(|tx| tx.events.iter().map(|event| (Some(tx.hash), event)));
         let all = caused.chain(self.events.iter().map(|event| (None, event)));
-        (first..).zip(all).map(|(id, (hash, event))| (id, hash, event))
+        (first..)
+            .zip(all)
+            .map(|(id, (hash, event))| (id, hash, event))
     }
 }
 
@@ -77,7 +82,9 @@ pub fn height_of(id: u64) -> Height {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The disk refuses.
-    #[error("journal {path}: {source}; check the disk, or remove the folder (only history is lost)")]
+    #[error(
+        "journal {path}: {source}; check the disk, or remove the folder (only history is lost)"
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -113,7 +120,10 @@ pub struct Journal {
 impl Journal {
     /// Opens it as of the committed height: what lies above comes again by replay.
     pub fn open(folder: &Path, committed: Height, keep_blocks: u64) -> Result<Self, JournalError> {
-        fs::create_dir_all(folder).map_err(|source| JournalError::Io { path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(|source| JournalError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
         let mut journal = Self {
             folder: folder.to_owned(),
             keep_blocks: keep_blocks.max(SEGMENT_BLOCKS),
@@ -130,20 +140,31 @@ impl Journal {
 
     /// The heights that it holds, lowest and highest.
     pub fn range(&self) -> Option<(Height, Height)> {
-        Some((*self.places.first_key_value()?.0, *self.places.last_key_value()?.0))
+        Some((
+            *self.places.first_key_value()?.0,
+            *self.places.last_key_value()?.0,
+        ))
     }
 
     /// Writes a block durably. A height that is there already, or lies above, is replaced.
     pub fn append(&mut self, record: &BlockRecord) -> Result<(), JournalError> {
         let before = Height(record.height.0.saturating_sub(1));
-        if self.places.last_key_value().is_some_and(|(last, _)| *last > before) {
+        if self
+            .places
+            .last_key_value()
+            .is_some_and(|(last, _)| *last > before)
+        {
             self.cut_above(before)?;
         }
         let segment = segment_of(record.height);
         let path = self.path(segment);
         let bytes = borsh::to_vec(record).unwrap_or_default();
-        let failed = |source| JournalError::Io { path: path.clone(), source };
-        let length = u32::try_from(bytes.len()).map_err(|_| failed(io::Error::other("a record of over 4 GiB")))?;
+        let failed = |source| JournalError::Io {
+            path: path.clone(),
+            source,
+        };
+        let length = u32::try_from(bytes.len())
+            .map_err(|_error| failed(io::Error::other("a record of over 4 GiB")))?;
         let mut framed = length.to_le_bytes().to_vec();
         framed.extend(checksum(&bytes));
         framed.extend(&bytes);
@@ -161,7 +182,9 @@ impl Journal {
 
     /// One block, if it is held.
     pub fn block(&self, height: Height) -> Result<Option<BlockRecord>, JournalError> {
-        let Some(place) = self.places.get(&height) else { return Ok(None) };
+        let Some(place) = self.places.get(&height) else {
+            return Ok(None);
+        };
         let path = self.path(segment_of(height));
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&path)?;
@@ -170,16 +193,27 @@ impl Journal {
             file.read_exact(&mut bytes)?;
             Ok(bytes)
         };
-        let bytes = read().map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        let bytes = read().map_err(|source| JournalError::Io {
+            path: path.clone(),
+            source,
+        })?;
         let record = BlockRecord::try_from_slice(&bytes);
-        record.map(Some).map_err(|_| JournalError::Damaged { path, at: place.at })
+        record
+            .map(Some)
+            .map_err(|_error| JournalError::Damaged { path, at: place.at })
     }
 
     /// What became of a transaction, and where.
-    pub fn transaction(&self, hash: Hash) -> Result<Option<(Height, TransactionRecord)>, JournalError> {
-        let Some(height) = self.heights.get(&hash) else { return Ok(None) };
+    pub fn transaction(
+        &self,
+        hash: Hash,
+    ) -> Result<Option<(Height, TransactionRecord)>, JournalError> {
+        let Some(height) = self.heights.get(&hash) else {
+            return Ok(None);
+        };
         let block = self.block(*height)?;
-        let found = block.and_then(|block| block.transactions.into_iter().find(|tx| tx.hash == hash));
+        let found =
+            block.and_then(|block| block.transactions.into_iter().find(|tx| tx.hash == hash));
         Ok(found.map(|tx| (*height, tx)))
     }
 
@@ -191,11 +225,15 @@ impl Journal {
         let mut segments: Vec<u64> = cut.keys().map(|height| segment_of(*height)).collect();
         segments.dedup();
         for segment in segments {
-            let first = cut.iter().find(|(height, _)| segment_of(**height) == segment);
+            let first = cut
+                .iter()
+                .find(|(height, _)| segment_of(**height) == segment);
             let length = first.map_or(0, |(_, place)| place.at);
             let path = self.path(segment);
             let file = self.file(segment)?;
-            file.set_len(length).and_then(|()| file.sync_all()).map_err(|source| JournalError::Io { path, source })?;
+            file.set_len(length)
+                .and_then(|()| file.sync_all())
+                .map_err(|source| JournalError::Io { path, source })?;
         }
         Ok(())
     }
@@ -212,11 +250,17 @@ impl Journal {
     }
 
     fn segments(&self) -> Result<Vec<u64>, JournalError> {
-        let failed = |source| JournalError::Io { path: self.folder.clone(), source };
+        let failed = |source| JournalError::Io {
+            path: self.folder.clone(),
+            source,
+        };
         let mut segments = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".blocks")).and_then(|name| name.parse().ok());
+            let number: Option<u64> = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".blocks"))
+                .and_then(|name| name.parse().ok());
             segments.extend(number);
         }
         segments.sort_unstable();
@@ -226,15 +270,24 @@ impl Journal {
     /// Reads a file's records. An end that was cut by a crash is cut off; damage before it is an error.
     fn load(&mut self, segment: u64) -> Result<(), JournalError> {
         let path = self.path(segment);
-        let bytes = fs::read(&path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
+        let bytes = fs::read(&path).map_err(|source| JournalError::Io {
+            path: path.clone(),
+            source,
+        })?;
         let mut rest = bytes.as_slice();
         let mut at = 0_u64;
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
             let length = u32::from_le_bytes(*length);
-            let Some((sum, after)) = after.split_first_chunk::<4>() else { break };
+            let Some((sum, after)) = after.split_first_chunk::<4>() else {
+                break;
+            };
             let wanted = usize::try_from(length.min(RECORD_BYTES_MAX)).unwrap_or(usize::MAX);
-            let Some((body, after)) = after.split_at_checked(wanted) else { break };
-            let record = BlockRecord::try_from_slice(body).ok().filter(|_| checksum(body) == *sum);
+            let Some((body, after)) = after.split_at_checked(wanted) else {
+                break;
+            };
+            let record = BlockRecord::try_from_slice(body)
+                .ok()
+                .filter(|_| checksum(body) == *sum);
             let Some(record) = record else {
                 if after.is_empty() {
                     break;
@@ -247,7 +300,9 @@ impl Journal {
         }
         if !rest.is_empty() {
             let file = self.file(segment)?;
-            file.set_len(at).and_then(|()| file.sync_all()).map_err(|source| JournalError::Io { path, source })?;
+            file.set_len(at)
+                .and_then(|()| file.sync_all())
+                .map_err(|source| JournalError::Io { path, source })?;
         }
         Ok(())
     }
@@ -269,7 +324,9 @@ impl Journal {
     }
 
     fn forget_old(&mut self) -> Result<(), JournalError> {
-        let Some((_, last)) = self.range() else { return Ok(()) };
+        let Some((_, last)) = self.range() else {
+            return Ok(());
+        };
         let oldest = segment_of(Height(last.0.saturating_sub(self.keep_blocks)));
         while let Some((first, _)) = self.range()
             && segment_of(first) < oldest

@@ -10,7 +10,10 @@ use io_state_machine::BlockOutcome;
 use crate::journal::BlockRecord;
 
 /// Upper bounds of the buckets of durations, microseconds.
-const BUCKETS_US: &[u64] = &[500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000];
+const BUCKETS_US: &[u64] = &[
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000,
+];
 
 #[derive(Debug, Default)]
 struct Durations {
@@ -35,7 +38,11 @@ impl Durations {
     fn write(&self, text: &mut String, name: &str, help: &str) {
         head(text, name, "histogram", help);
         for (count, bound) in self.buckets.iter().zip(BUCKETS_US) {
-            line(text, &format!("{name}_bucket{{le=\"{}\"}}", seconds(*bound)), count);
+            line(
+                text,
+                &format!("{name}_bucket{{le=\"{}\"}}", seconds(*bound)),
+                count,
+            );
         }
         line(text, &format!("{name}_bucket{{le=\"+Inf\"}}"), self.count);
         line(text, &format!("{name}_sum"), seconds(self.sum_us));
@@ -110,12 +117,42 @@ impl Metrics {
         let mut text = String::new();
         let numbers = self.lock();
         let own = [
-            ("io_node_height", "gauge", "Height of the last commit.", numbers.height),
-            ("io_node_block_time_ms", "gauge", "Time of the last block, ms since 1970.", numbers.block_time_ms),
-            ("io_node_events_total", "counter", "Events of all blocks.", numbers.events),
-            ("io_node_extensions_total", "counter", "Vote extensions made.", numbers.extensions),
-            ("io_node_extensions_empty_total", "counter", "Of them, empty ones.", numbers.extensions_empty),
-            ("io_node_batch_frozen", "gauge", "Number of the last batch frozen since start.", numbers.batch_frozen),
+            (
+                "io_node_height",
+                "gauge",
+                "Height of the last commit.",
+                numbers.height,
+            ),
+            (
+                "io_node_block_time_ms",
+                "gauge",
+                "Time of the last block, ms since 1970.",
+                numbers.block_time_ms,
+            ),
+            (
+                "io_node_events_total",
+                "counter",
+                "Events of all blocks.",
+                numbers.events,
+            ),
+            (
+                "io_node_extensions_total",
+                "counter",
+                "Vote extensions made.",
+                numbers.extensions,
+            ),
+            (
+                "io_node_extensions_empty_total",
+                "counter",
+                "Of them, empty ones.",
+                numbers.extensions_empty,
+            ),
+            (
+                "io_node_batch_frozen",
+                "gauge",
+                "Number of the last batch frozen since start.",
+                numbers.batch_frozen,
+            ),
         ];
         for (name, kind, help, value) in own {
             head(&mut text, name, kind, help);
@@ -125,10 +162,28 @@ impl Metrics {
             head(&mut text, name, "gauge", help);
             line(&mut text, name, value);
         }
-        numbers.execute.write(&mut text, "io_node_execute_seconds", "FinalizeBlock, a reused proposal run included.");
-        numbers.commit.write(&mut text, "io_node_commit_seconds", "Commit: journal, database, publication.");
-        by_code(&mut text, "io_node_transactions_total", "Transactions in blocks by result.", &numbers.transactions);
-        by_code(&mut text, "io_node_refused_total", "Transactions refused by the mempool, by rule.", &numbers.refused);
+        numbers.execute.write(
+            &mut text,
+            "io_node_execute_seconds",
+            "FinalizeBlock, a reused proposal run included.",
+        );
+        numbers.commit.write(
+            &mut text,
+            "io_node_commit_seconds",
+            "Commit: journal, database, publication.",
+        );
+        by_code(
+            &mut text,
+            "io_node_transactions_total",
+            "Transactions in blocks by result.",
+            &numbers.transactions,
+        );
+        by_code(
+            &mut text,
+            "io_node_refused_total",
+            "Transactions refused by the mempool, by rule.",
+            &numbers.refused,
+        );
         text
     }
 }
@@ -141,7 +196,10 @@ fn by_code(text: &mut String, name: &str, help: &str, counts: &BTreeMap<u32, u64
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    push(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    push(
+        text,
+        format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+    );
 }
 
 fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -149,7 +207,8 @@ fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a string takes every text");
+    text.write_fmt(arguments)
+        .expect("a string takes every text");
 }
 
 /// Microseconds as seconds, without floats.

@@ -22,14 +22,23 @@ pub(super) async fn read(
     let view = api.chain.machine.store().snapshot();
     let mut balances = Vec::new();
     for asset in Asset::ALL {
-        let row = ACCOUNTS.read(&view, &(Holder::Account(account), asset))?.unwrap_or_default();
+        let row = ACCOUNTS
+            .read(&view, &(Holder::Account(account), asset))?
+            .unwrap_or_default();
         let payout = PAYOUTS.read(&view, &(asset, account))?;
         if row.balance == 0 && payout.is_none() {
             continue;
         }
-        let balance = u64::try_from(row.balance).map_err(|_| Failure::broken("an account's balance is negative"))?;
+        let balance = u64::try_from(row.balance)
+            .map_err(|_error| Failure::broken("an account's balance is negative"))?;
         let balance = Amount::new(balance);
-        balances.push(BalanceView { asset, balance, held: row.held, available: balance.saturating_sub(row.held), payout });
+        balances.push(BalanceView {
+            asset,
+            balance,
+            held: row.held,
+            available: balance.saturating_sub(row.held),
+            payout,
+        });
     }
     let mut lanes = Vec::new();
     LANES.visit(&view, Some(&(account, 0)), &mut |(owner, lane), row| {
@@ -40,12 +49,22 @@ pub(super) async fn read(
         ControlFlow::Continue(())
     })?;
     let mut accruals = Vec::new();
-    ACCRUALS.visit(&view, Some(&(account, Epoch(0), DeviceId(0))), &mut |(owner, epoch, device), row| {
-        if owner != account || accruals.len() >= ACCRUALS_MAX {
-            return ControlFlow::Break(());
-        }
-        accruals.push((epoch, device, row));
-        ControlFlow::Continue(())
-    })?;
-    Ok(Json(AccountView { account, balances, lanes, accruals, height: Height(view.height()) }))
+    ACCRUALS.visit(
+        &view,
+        Some(&(account, Epoch(0), DeviceId(0))),
+        &mut |(owner, epoch, device), row| {
+            if owner != account || accruals.len() >= ACCRUALS_MAX {
+                return ControlFlow::Break(());
+            }
+            accruals.push((epoch, device, row));
+            ControlFlow::Continue(())
+        },
+    )?;
+    Ok(Json(AccountView {
+        account,
+        balances,
+        lanes,
+        accruals,
+        height: Height(view.height()),
+    }))
 }

@@ -6,7 +6,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use io_state_machine::context::Clock;
 use io_state_machine::table::Table;
 use io_state_machine::tables::{
-    BEACON, BRIDGE, CATALOGUE, CHAIN, CLOCK, PARAMS, PRICE, SETTLEMENTS, SPECS, VALIDATORS, VERIFIERS,
+    BEACON, BRIDGE, CATALOGUE, CHAIN, CLOCK, PARAMS, PRICE, SETTLEMENTS, SPECS, VALIDATORS,
+    VERIFIERS,
 };
 use io_storage::View;
 use io_types::api::Status;
@@ -29,7 +30,11 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Json<Status>, Failu
     }
     let view = api.chain.machine.store().snapshot();
     let facts = the_row(&view, &CHAIN)?;
-    let Clock { block_time, chain_time, .. } = the_row(&view, &CLOCK)?;
+    let Clock {
+        block_time,
+        chain_time,
+        ..
+    } = the_row(&view, &CLOCK)?;
     Ok(Json(Status {
         chain_id: facts.chain_id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -47,7 +52,10 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Json<Status>, Failu
     }))
 }
 
-fn row<V: BorshSerialize + BorshDeserialize>(api: &Api, table: &Table<(), V>) -> Result<Json<V>, Failure> {
+fn row<V: BorshSerialize + BorshDeserialize>(
+    api: &Api,
+    table: &Table<(), V>,
+) -> Result<Json<V>, Failure> {
     let view = api.chain.machine.store().snapshot();
     the_row(&view, table).map(Json)
 }
@@ -134,10 +142,23 @@ impl AppHashView {
         let mut tables = Vec::new();
         for spec in SPECS {
             let rows = view.len(spec.id)?;
-            let (depth, root) = head.tables.get(&spec.id).map_or((0, [0; 32]), |table| (table.depth, table.root));
-            tables.push(TableView { id: spec.id.0, name: spec.name.to_owned(), rows, depth, root: Hash(root) });
+            let (depth, root) = head
+                .tables
+                .get(&spec.id)
+                .map_or((0, [0; 32]), |table| (table.depth, table.root));
+            tables.push(TableView {
+                id: spec.id.0,
+                name: spec.name.to_owned(),
+                rows,
+                depth,
+                root: Hash(root),
+            });
         }
-        Ok(Self { height: Height(view.height()), app_hash: Hash(view.app_hash()), tables })
+        Ok(Self {
+            height: Height(view.height()),
+            app_hash: Hash(view.app_hash()),
+            tables,
+        })
     }
 }
 
@@ -153,33 +174,89 @@ pub(super) fn metrics(chain: &Chain) -> String {
     let bridge = BRIDGE.read(&view, &()).ok().flatten();
     let price = PRICE.read(&view, &()).ok().flatten();
     let clock = CLOCK.read(&view, &()).ok().flatten();
-    let newest = bridge.as_ref().map_or(BatchNumber(0), |bridge| bridge.newest_batch);
+    let newest = bridge
+        .as_ref()
+        .map_or(BatchNumber(0), |bridge| bridge.newest_batch);
     let batch = SETTLEMENTS.read(&view, &newest).ok().flatten();
     drop(view);
     let credited = bridge.as_ref().map_or(0, |bridge| bridge.deposit_number);
-    let settled = bridge.as_ref().and_then(|bridge| bridge.last_settle.as_ref()).map_or(0, |last| last.number.0);
-    let closed = bridge.as_ref().is_some_and(|bridge| bridge.withdrawals_closed.is_some());
+    let settled = bridge
+        .as_ref()
+        .and_then(|bridge| bridge.last_settle.as_ref())
+        .map_or(0, |last| last.number.0);
+    let closed = bridge
+        .as_ref()
+        .is_some_and(|bridge| bridge.withdrawals_closed.is_some());
     let age = match (&price, &clock) {
         (Some(price), Some(clock)) => clock.block_time.0.saturating_sub(price.updated.0),
         _other => 0,
     };
-    let seen = solana.as_ref().and_then(|status| status.deposit_number).unwrap_or(credited);
+    let seen = solana
+        .as_ref()
+        .and_then(|status| status.deposit_number)
+        .unwrap_or(credited);
     let reporting = solana.as_ref().is_some_and(|status| status.reporting);
     let alarm = solana.as_ref().is_some_and(|status| status.alarm.is_some());
     let slot = solana.as_ref().and_then(|status| status.slot).unwrap_or(0);
     let behind = solana.as_ref().map_or(0, |status| status.lag_slots);
-    let missing = batch.as_ref().map_or(0, |batch| batch.total_power.saturating_sub(batch.signed_power));
+    let missing = batch.as_ref().map_or(0, |batch| {
+        batch.total_power.saturating_sub(batch.signed_power)
+    });
     chain.metrics.render(&[
-        ("io_node_price_age_ms", "Block time since the last accepted price.", age),
-        ("io_node_deposit_number", "Number of the last credited deposit.", credited),
-        ("io_node_deposits_lag", "Final deposits that this validator sees and the chain has not credited.", seen.saturating_sub(credited)),
-        ("io_node_batch_newest", "Number of the newest settlement batch.", newest.0),
-        ("io_node_batch_settled", "Number of the last batch settled on Solana.", settled),
-        ("io_node_batch_missing_power", "Power that has not signed the newest batch.", missing),
-        ("io_node_withdrawals_closed", "1 while withdrawals are closed by the invariant.", u64::from(closed)),
-        ("io_node_solana_slot", "Finalized slot that this validator last saw.", slot),
-        ("io_node_solana_lag_slots", "Slots behind the best endpoint.", behind),
-        ("io_node_solana_reporting", "1 while this validator reports what it sees of Solana.", u64::from(reporting)),
-        ("io_node_solana_alarm", "1 while the endpoints disagree, or the program was upgraded.", u64::from(alarm)),
+        (
+            "io_node_price_age_ms",
+            "Block time since the last accepted price.",
+            age,
+        ),
+        (
+            "io_node_deposit_number",
+            "Number of the last credited deposit.",
+            credited,
+        ),
+        (
+            "io_node_deposits_lag",
+            "Final deposits that this validator sees and the chain has not credited.",
+            seen.saturating_sub(credited),
+        ),
+        (
+            "io_node_batch_newest",
+            "Number of the newest settlement batch.",
+            newest.0,
+        ),
+        (
+            "io_node_batch_settled",
+            "Number of the last batch settled on Solana.",
+            settled,
+        ),
+        (
+            "io_node_batch_missing_power",
+            "Power that has not signed the newest batch.",
+            missing,
+        ),
+        (
+            "io_node_withdrawals_closed",
+            "1 while withdrawals are closed by the invariant.",
+            u64::from(closed),
+        ),
+        (
+            "io_node_solana_slot",
+            "Finalized slot that this validator last saw.",
+            slot,
+        ),
+        (
+            "io_node_solana_lag_slots",
+            "Slots behind the best endpoint.",
+            behind,
+        ),
+        (
+            "io_node_solana_reporting",
+            "1 while this validator reports what it sees of Solana.",
+            u64::from(reporting),
+        ),
+        (
+            "io_node_solana_alarm",
+            "1 while the endpoints disagree, or the program was upgraded.",
+            u64::from(alarm),
+        ),
     ])
 }

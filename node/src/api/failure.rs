@@ -17,7 +17,13 @@ pub struct Failure {
 
 impl Failure {
     fn new(status: StatusCode, code: u32, error: impl Into<String>) -> Self {
-        Self { status, error: ApiError { code, error: error.into() } }
+        Self {
+            status,
+            error: ApiError {
+                code,
+                error: error.into(),
+            },
+        }
     }
 
     /// The request itself is wrong.
@@ -43,7 +49,11 @@ impl Failure {
     /// This node is broken.
     pub fn broken(error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "a request could not be served");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, 0, format!("this node is broken: {error}; ask another one"))
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            0,
+            format!("this node is broken: {error}; ask another one"),
+        )
     }
 }
 
@@ -79,10 +89,17 @@ impl From<RpcError> for Failure {
 
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, rejection.code(), rejection.to_string())
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            rejection.code(),
+            rejection.to_string(),
+        )
     }
 }
 
 pub(super) async fn no_route(uri: Uri) -> Failure {
-    Failure::absent(format!("there is no route {}; all begin with /v1", uri.path()))
+    Failure::absent(format!(
+        "there is no route {}; all begin with /v1",
+        uri.path()
+    ))
 }

@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use axum::Json;
 use axum::extract::State;
 use io_state_machine::context::BlockContext;
-use io_state_machine::state::State as Rows;
-use io_state_machine::tables::{BOOKINGS, CHAIN, CHALLENGES, CLOCK, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES, UPTIME};
 use io_state_machine::stake;
+use io_state_machine::state::State as Rows;
+use io_state_machine::tables::{
+    BOOKINGS, CHAIN, CHALLENGES, CLOCK, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES, UPTIME,
+};
 use io_storage::View;
 use io_types::action::PlaceOrder;
 use io_types::api::{DeviceResultView, DeviceView, Page, Quote};
@@ -37,12 +39,21 @@ pub(super) struct Filter {
 
 impl Filter {
     fn page(&self) -> PageQuery {
-        PageQuery { after: self.after.clone(), limit: self.limit.clone() }
+        PageQuery {
+            after: self.after.clone(),
+            limit: self.limit.clone(),
+        }
     }
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: Option<&String>) -> Result<Option<T>, Failure> {
-    let parse = |text: &String| text.parse().map_err(|error| Failure::bad(format!("{name} = {text}: {error}")));
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: Option<&String>,
+) -> Result<Option<T>, Failure> {
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|error| Failure::bad(format!("{name} = {text}: {error}")))
+    };
     text.map(parse).transpose()
 }
 
@@ -51,7 +62,9 @@ fn variant(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(name)) => name,
         Ok(Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
-        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | Err(_) => String::new(),
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | Err(_) => {
+            String::new()
+        }
     }
 }
 
@@ -65,7 +78,12 @@ impl<'v> DeviceViews<'v> {
     fn new(view: &'v View<'v>) -> Result<Self, Failure> {
         let clock = the_row(view, &CLOCK)?;
         let next = Height(view.height().saturating_add(1));
-        let context = BlockContext::load(&Rows::new(view), next, clock.block_time, Hash(view.app_hash()))?;
+        let context = BlockContext::load(
+            &Rows::new(view),
+            next,
+            clock.block_time,
+            Hash(view.app_hash()),
+        )?;
         Ok(Self { view, context })
     }
 
@@ -89,20 +107,35 @@ pub(super) async fn devices(
     let views = DeviceViews::new(&view)?;
     ascending(&view, &DEVICES, &filter.page(), |device: Device| {
         let fits = owner.is_none_or(|owner| owner == device.owner)
-            && model.is_none_or(|model| serde_json::to_value(device.spec.model).is_ok_and(|id| id == model))
-            && filter.state.as_ref().is_none_or(|state| *state == variant(&device.state));
-        if fits { views.of(device).map(Some) } else { Ok(None) }
+            && model.is_none_or(|model| {
+                serde_json::to_value(device.spec.model).is_ok_and(|id| id == model)
+            })
+            && filter
+                .state
+                .as_ref()
+                .is_none_or(|state| *state == variant(&device.state));
+        if fits {
+            views.of(device).map(Some)
+        } else {
+            Ok(None)
+        }
     })
     .map(Json)
 }
 
-pub(super) async fn device(State(api): State<Api>, Named(id): Named<DeviceId>) -> Result<Json<DeviceView>, Failure> {
+pub(super) async fn device(
+    State(api): State<Api>,
+    Named(id): Named<DeviceId>,
+) -> Result<Json<DeviceView>, Failure> {
     let view = api.chain.machine.store().snapshot();
     let device = found(&view, &DEVICES, &id, || format!("device {id}"))?;
     DeviceViews::new(&view)?.of(device).map(Json)
 }
 
-pub(super) async fn orders(State(api): State<Api>, Asked(filter): Asked<Filter>) -> Result<Json<Page<Order>>, Failure> {
+pub(super) async fn orders(
+    State(api): State<Api>,
+    Asked(filter): Asked<Filter>,
+) -> Result<Json<Page<Order>>, Failure> {
     let renter: Option<AccountId> = parsed("renter", filter.renter.as_ref())?;
     let view = api.chain.machine.store().snapshot();
     ascending(&view, &ORDERS, &filter.page(), |order: Order| {
@@ -119,13 +152,21 @@ pub(super) async fn orders(State(api): State<Api>, Asked(filter): Asked<Filter>)
     .map(Json)
 }
 
-pub(super) async fn order(State(api): State<Api>, Named(id): Named<OrderId>) -> Result<Json<Order>, Failure> {
+pub(super) async fn order(
+    State(api): State<Api>,
+    Named(id): Named<OrderId>,
+) -> Result<Json<Order>, Failure> {
     let view = api.chain.machine.store().snapshot();
     found(&view, &ORDERS, &id, || format!("order {id}")).map(Json)
 }
 
-pub(super) async fn quote(State(api): State<Api>, body: axum::body::Bytes) -> Result<Json<Quote>, Failure> {
-    let order: PlaceOrder = serde_json::from_slice(&body).map_err(|error| Failure::bad(format!("no order: {error}")))?;
+pub(super) async fn quote(
+    State(api): State<Api>,
+    body: axum::body::Bytes,
+) -> Result<Json<Quote>, Failure> {
+    let order: PlaceOrder = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad(format!("no order: {error}")))?;
+    let _no_commit = api.chain.between_commits();
     Ok(Json(api.chain.machine.quote(&order)??))
 }
 
@@ -144,7 +185,8 @@ pub(super) async fn bookings(
             BookingState::Ended => "ended",
         };
         let fits = renter.is_none_or(|renter| renter == booking.renter)
-            && supplier.is_none_or(|supplier| booking.parts.iter().any(|part| part.supplier == supplier))
+            && supplier
+                .is_none_or(|supplier| booking.parts.iter().any(|part| part.supplier == supplier))
             && device.is_none_or(|device| booking.parts.iter().any(|part| part.device == device))
             && filter.state.as_ref().is_none_or(|state| state == name);
         Ok(fits.then_some(booking))
@@ -152,7 +194,10 @@ pub(super) async fn bookings(
     .map(Json)
 }
 
-pub(super) async fn booking(State(api): State<Api>, Named(id): Named<BookingId>) -> Result<Json<Booking>, Failure> {
+pub(super) async fn booking(
+    State(api): State<Api>,
+    Named(id): Named<BookingId>,
+) -> Result<Json<Booking>, Failure> {
     let view = api.chain.machine.store().snapshot();
     found(&view, &BOOKINGS, &id, || format!("booking {id}")).map(Json)
 }
@@ -164,12 +209,25 @@ pub(super) async fn challenges(
     let device: Option<DeviceId> = parsed("device", filter.device.as_ref())?;
     let verifier: Option<AccountId> = parsed("verifier", filter.verifier.as_ref())?;
     let view = api.chain.machine.store().snapshot();
-    ascending(&view, &CHALLENGES, &filter.page(), |challenge: Challenge| {
-        let fits = device.is_none_or(|device| device == challenge.device)
-            && verifier.is_none_or(|verifier| challenge.verifiers.iter().any(|drawn| drawn.account == verifier))
-            && filter.stage.as_ref().is_none_or(|stage| *stage == variant(&challenge.stage));
-        Ok(fits.then_some(challenge))
-    })
+    ascending(
+        &view,
+        &CHALLENGES,
+        &filter.page(),
+        |challenge: Challenge| {
+            let fits = device.is_none_or(|device| device == challenge.device)
+                && verifier.is_none_or(|verifier| {
+                    challenge
+                        .verifiers
+                        .iter()
+                        .any(|drawn| drawn.account == verifier)
+                })
+                && filter
+                    .stage
+                    .as_ref()
+                    .is_none_or(|stage| *stage == variant(&challenge.stage));
+            Ok(fits.then_some(challenge))
+        },
+    )
     .map(Json)
 }
 
@@ -181,14 +239,20 @@ pub(super) async fn challenge(
     found(&view, &CHALLENGES, &id, || format!("challenge {id}")).map(Json)
 }
 
-pub(super) async fn epochs(State(api): State<Api>, Asked(query): Asked<PageQuery>) -> Result<Json<Page<EpochRow>>, Failure> {
+pub(super) async fn epochs(
+    State(api): State<Api>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<EpochRow>>, Failure> {
     let view = api.chain.machine.store().snapshot();
     let newest = the_row(&view, &CLOCK)?.chain_time.epoch();
     let oldest = the_row(&view, &CHAIN)?.scale.chain_start.epoch();
     descending(&view, &EPOCHS, &query, (newest.0, oldest.0), Epoch).map(Json)
 }
 
-pub(super) async fn epoch(State(api): State<Api>, Named(epoch): Named<Epoch>) -> Result<Json<EpochRow>, Failure> {
+pub(super) async fn epoch(
+    State(api): State<Api>,
+    Named(epoch): Named<Epoch>,
+) -> Result<Json<EpochRow>, Failure> {
     let view = api.chain.machine.store().snapshot();
     found(&view, &EPOCHS, &epoch, || format!("row of epoch {epoch}")).map(Json)
 }
@@ -201,7 +265,10 @@ pub(super) async fn epoch_devices(
     let (limit, after) = (query.limit()?, query.after::<DeviceId>()?);
     let view = api.chain.machine.store().snapshot();
     let (mut items, mut more) = (Vec::new(), false);
-    let from = (epoch, after.map_or(DeviceId(0), |after| DeviceId(after.0.saturating_add(1))));
+    let from = (
+        epoch,
+        after.map_or(DeviceId(0), |after| DeviceId(after.0.saturating_add(1))),
+    );
     DEVICE_RESULTS.visit(&view, Some(&from), &mut |(of, device), result| {
         if of != epoch {
             return ControlFlow::Break(());
@@ -213,6 +280,13 @@ pub(super) async fn epoch_devices(
         items.push(DeviceResultView { device, result });
         ControlFlow::Continue(())
     })?;
-    let next = items.last().filter(|_| more).map(|last| last.device.to_string());
-    Ok(Json(Page { items, next, height: Height(view.height()) }))
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|last| last.device.to_string());
+    Ok(Json(Page {
+        items,
+        next,
+        height: Height(view.height()),
+    }))
 }

@@ -35,14 +35,20 @@ impl PageQuery {
             None => Ok(LIMIT_DEFAULT),
             Some(text) => match text.parse() {
                 Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
-                _other => Err(Failure::bad(format!("limit = {text}: give 1 to {LIMIT_MAX}"))),
+                _other => Err(Failure::bad(format!(
+                    "limit = {text}: give 1 to {LIMIT_MAX}"
+                ))),
             },
         }
     }
 
     /// Where the page begins.
     pub(super) fn after<T: FromStr>(&self) -> Result<Option<T>, Failure> {
-        let parse = |text: &String| text.parse().map_err(|_| Failure::bad(format!("after = {text}: give the `next` of a page")));
+        let parse = |text: &String| {
+            text.parse().map_err(|_error| {
+                Failure::bad(format!("after = {text}: give the `next` of a page"))
+            })
+        };
         self.after.as_ref().map(parse).transpose()
     }
 }
@@ -56,7 +62,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let read = Query::<T>::from_request_parts(parts, state).await;
-        read.map(|Query(query)| Self(query)).map_err(|error| Failure::bad(error.body_text()))
+        read.map(|Query(query)| Self(query))
+            .map_err(|error| Failure::bad(error.body_text()))
     }
 }
 
@@ -69,7 +76,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let read = Path::<T>::from_request_parts(parts, state).await;
-        read.map(|Path(path)| Self(path)).map_err(|error| Failure::bad(error.body_text()))
+        read.map(|Path(path)| Self(path))
+            .map_err(|error| Failure::bad(error.body_text()))
     }
 }
 
@@ -107,13 +115,15 @@ where
         }
         ControlFlow::Continue(())
     })?;
-    match failure {
-        Some(failure) => Err(failure),
-        None => {
-            let next = last.filter(|_| more).map(|key| key.to_string());
-            Ok(Page { items, next, height: Height(view.height()) })
-        }
+    if let Some(failure) = failure {
+        return Err(failure);
     }
+    let next = last.filter(|_| more).map(|key| key.to_string());
+    Ok(Page {
+        items,
+        next,
+        height: Height(view.height()),
+    })
 }
 
 /// One page of a table whose keys are numbers without gaps, newest first. `newest` and `oldest` are the first and last that
@@ -136,14 +146,21 @@ pub(super) fn descending<V: BorshSerialize + BorshDeserialize, K: Key>(
             }
             // A number that was never used, or a row that is gone, ends the list.
             let Some(row) = table.read(view, &key(number))? else {
-                if items.is_empty() && number == newest { continue } else { break }
+                if items.is_empty() && number == newest {
+                    continue;
+                }
+                break;
             };
             items.push(row);
             last = Some(number);
         }
     }
     let next = last.filter(|_| more).map(|number| number.to_string());
-    Ok(Page { items, next, height: Height(view.height()) })
+    Ok(Page {
+        items,
+        next,
+        height: Height(view.height()),
+    })
 }
 
 /// A row that must be there.
@@ -153,7 +170,9 @@ pub(super) fn found<K: Key, V: BorshSerialize + BorshDeserialize>(
     key: &K,
     what: impl FnOnce() -> String,
 ) -> Result<V, Failure> {
-    table.read(snapshot, key)?.ok_or_else(|| Failure::absent(format!("there is no {}", what())))
+    table
+        .read(snapshot, key)?
+        .ok_or_else(|| Failure::absent(format!("there is no {}", what())))
 }
 
 /// The one row of a table that genesis writes.
@@ -161,5 +180,7 @@ pub(super) fn the_row<V: BorshSerialize + BorshDeserialize>(
     snapshot: &dyn Snapshot,
     table: &Table<(), V>,
 ) -> Result<V, Failure> {
-    table.read(snapshot, &())?.ok_or_else(|| Failure::not_yet("the chain has no block yet; ask again in a second"))
+    table
+        .read(snapshot, &())?
+        .ok_or_else(|| Failure::not_yet("the chain has no block yet; ask again in a second"))
 }

@@ -24,19 +24,29 @@ pub(super) async fn read(
     let bytes = hex::decode(&key).map_err(|error| Failure::bad(format!("key {key}: {error}")))?;
     let (proof, app_hash) = {
         let view = api.chain.machine.store().snapshot();
-        let proof = view.prove(spec.id, &bytes, view.height()).map_err(|error| match error {
-            ProveError::Faulted(fault) => Failure::broken(fault),
-            ProveError::NoRow { .. } => Failure::absent(error.to_string()),
-            ProveError::UnknownTable(_) | ProveError::NotProvable(_) | ProveError::Height { .. } => Failure::bad(error.to_string()),
-        })?;
+        let proof = view
+            .prove(spec.id, &bytes, view.height())
+            .map_err(|error| match error {
+                ProveError::Faulted(fault) => Failure::broken(fault),
+                ProveError::NoRow { .. } => Failure::absent(error.to_string()),
+                ProveError::UnknownTable(_)
+                | ProveError::NotProvable(_)
+                | ProveError::Height { .. } => Failure::bad(error.to_string()),
+            })?;
         (proof, Hash(view.app_hash()))
     };
     // The header of the next height carries the hash; at the tip it is not there yet.
     let carrier = proof.height.saturating_add(1);
     let signed_header = api.rpc.signed_header(carrier).await?;
-    let validators = if signed_header.is_some() { api.rpc.validators(carrier).await? } else { None };
+    let validators = if signed_header.is_some() {
+        api.rpc.validators(carrier).await?
+    } else {
+        None
+    };
     let value = hex::encode(&proof.row.value);
-    let merkle = MerkleProof { proofs: proof.commitments().to_vec() };
+    let merkle = MerkleProof {
+        proofs: proof.commitments().to_vec(),
+    };
     Ok(Json(ProvenRow {
         table,
         key,

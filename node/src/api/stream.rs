@@ -41,18 +41,29 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Failure> {
     let heights = api.chain.heights();
     let committed = *heights.borrow();
-    let parse = |text: &String| text.parse().map_err(|_| Failure::bad(format!("from = {text}: give the id of an event, or 0")));
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|_error| Failure::bad(format!("from = {text}: give the id of an event, or 0")))
+    };
     let after: Option<u64> = from.as_ref().map(parse).transpose()?;
     let held = api.chain.journal().range();
     let next = match (after, held) {
         (None, _) | (_, None) => Height(committed.0.saturating_add(1)),
         (Some(0), Some((first, _))) => first,
         (Some(after), Some((first, _))) if height_of(after) < first => {
-            return Err(Failure::gone(format!("events before height {first} are no longer kept; go on with from=0")));
+            return Err(Failure::gone(format!(
+                "events before height {first} are no longer kept; go on with from=0"
+            )));
         }
         (Some(after), Some(_)) => height_of(after),
     };
-    let reader = Reader { api, heights, next, after, ready: VecDeque::new() };
+    let reader = Reader {
+        api,
+        heights,
+        next,
+        after,
+        ready: VecDeque::new(),
+    };
     Ok(Sse::new(unfold(reader, step)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)))
 }
 
@@ -84,8 +95,13 @@ impl Reader {
             if self.after.is_some_and(|after| id <= after) {
                 continue;
             }
-            let view =
-                EventView { id, height: block.height, chain_time: block.chain_time, transaction, event: event.clone() };
+            let view = EventView {
+                id,
+                height: block.height,
+                chain_time: block.chain_time,
+                transaction,
+                event: event.clone(),
+            };
             match SseEvent::default().id(id.to_string()).json_data(&view) {
                 Ok(event) => self.ready.push_back(event),
                 Err(error) => tracing::error!(%error, id, "an event can not be written as JSON"),

@@ -27,9 +27,11 @@ pub(super) async fn submit(
         Some("check") => false,
         Some(other) => return Err(Failure::bad(format!("wait = {other}: give check or block"))),
     };
-    let SubmitRequest { transaction } =
-        serde_json::from_slice(&body).map_err(|error| Failure::bad(format!("no transaction: {error}")))?;
-    let bytes = BASE64.decode(&transaction).map_err(|error| Failure::bad(format!("transaction: no base64: {error}")))?;
+    let SubmitRequest { transaction } = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad(format!("no transaction: {error}")))?;
+    let bytes = BASE64
+        .decode(&transaction)
+        .map_err(|error| Failure::bad(format!("transaction: no base64: {error}")))?;
     let hash = Transaction::hash_of(&bytes);
     // Heights are watched from before the hand-over, so that no block is missed.
     let mut heights = api.chain.heights();
@@ -38,9 +40,21 @@ pub(super) async fn submit(
         && checked.code != 0
     {
         let code = u32::try_from(checked.code).unwrap_or(u32::MAX);
-        return Ok(Json(TransactionResult { hash, height: None, code, log: checked.log, events: Vec::new() }));
+        return Ok(Json(TransactionResult {
+            hash,
+            height: None,
+            code,
+            log: checked.log,
+            events: Vec::new(),
+        }));
     }
-    let waiting = TransactionResult { hash, height: None, code: 0, log: String::new(), events: Vec::new() };
+    let waiting = TransactionResult {
+        hash,
+        height: None,
+        code: 0,
+        log: String::new(),
+        events: Vec::new(),
+    };
     if !until_block {
         return Ok(Json(waiting));
     }
@@ -50,28 +64,42 @@ pub(super) async fn submit(
                 return Ok::<_, Failure>(result);
             }
             if heights.changed().await.is_err() {
-                return Err(Failure::not_yet("this node is stopping; ask another one what became of the transaction"));
+                return Err(Failure::not_yet(
+                    "this node is stopping; ask another one what became of the transaction",
+                ));
             }
         }
     };
     // Not in time is no failure: the client sees that there is no height, and can ask again.
-    tokio::time::timeout(api.wait, look).await.unwrap_or(Ok(waiting)).map(Json)
+    tokio::time::timeout(api.wait, look)
+        .await
+        .unwrap_or(Ok(waiting))
+        .map(Json)
 }
 
-pub(super) async fn read(State(api): State<Api>, Named(hash): Named<Hash>) -> Result<Json<TransactionResult>, Failure> {
+pub(super) async fn read(
+    State(api): State<Api>,
+    Named(hash): Named<Hash>,
+) -> Result<Json<TransactionResult>, Failure> {
     let result = look_up(&api, hash)?;
-    result.map(Json).ok_or_else(|| Failure::absent(format!("no block that this node keeps holds transaction {hash}")))
+    result.map(Json).ok_or_else(|| {
+        Failure::absent(format!(
+            "no block that this node keeps holds transaction {hash}"
+        ))
+    })
 }
 
 fn look_up(api: &Api, hash: Hash) -> Result<Option<TransactionResult>, Failure> {
     // Written before its commit: only what is committed is told.
     let committed = *api.chain.heights().borrow();
     let found = api.chain.journal().transaction(hash)?;
-    Ok(found.filter(|(height, _)| *height <= committed).map(|(height, tx)| TransactionResult {
-        hash,
-        height: Some(height),
-        code: tx.code,
-        log: tx.log,
-        events: tx.events,
-    }))
+    Ok(found
+        .filter(|(height, _)| *height <= committed)
+        .map(|(height, tx)| TransactionResult {
+            hash,
+            height: Some(height),
+            code: tx.code,
+            log: tx.log,
+            events: tx.events,
+        }))
 }

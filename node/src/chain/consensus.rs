@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use io_state_machine::tables::CHAIN;
-use io_state_machine::{BlockOutcome, ProposalError};
+use io_state_machine::{BlockOutcome, ExtensionDuties, ProposalError};
+use io_storage::Fault;
 use io_types::consensus::Block;
-use io_types::{BatchNumber, Height};
+use io_types::{AccountId, BatchNumber, Height, ValidatorAddress};
 use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as OfferResult;
 use tendermint_proto::v0_38::abci::{
-    ExecTxResult, RequestApplySnapshotChunk, RequestExtendVote, RequestFinalizeBlock, RequestInitChain,
-    RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal, RequestVerifyVoteExtension,
-    ResponseApplySnapshotChunk, ResponseCommit, ResponseFinalizeBlock, ResponseInitChain, ResponseOfferSnapshot,
-    ResponsePrepareProposal,
+    ExecTxResult, RequestApplySnapshotChunk, RequestExtendVote, RequestFinalizeBlock,
+    RequestInitChain, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal,
+    RequestVerifyVoteExtension, ResponseApplySnapshotChunk, ResponseCommit, ResponseFinalizeBlock,
+    ResponseInitChain, ResponseOfferSnapshot, ResponsePrepareProposal,
 };
 use tendermint_proto::v0_38::types::{AbciParams, ConsensusParams};
 
@@ -39,58 +39,79 @@ fn fault(error: impl std::fmt::Display) -> Stop {
 
 impl ChainConsensus {
     pub(super) fn new(chain: Arc<Chain>, retain_blocks: u64) -> Self {
-        let this = Self { chain, retain_blocks, finalized: None };
+        let this = Self {
+            chain,
+            retain_blocks,
+            finalized: None,
+        };
         this.refresh();
         this
     }
 
     /// Prepares the next vote extension from the state of the last commit, beside the road of the next block.
     fn refresh(&self) {
-        let Some((address, key)) = self.chain.report.address() else { return };
+        let Some((address, key)) = self.chain.report.address() else {
+            return;
+        };
         let chain = Arc::clone(&self.chain);
-        let work = move || match chain.machine.extension_duties(address, key) {
+        let work = move || match read_duties(&chain, address, key) {
             Ok(Some(duties)) => chain.report.refresh(&duties),
             // Before the first block there is nothing to say.
             Ok(None) => {}
             Err(fault) => tracing::error!(%fault, "the duties of this validator can not be read"),
         };
-        if let Err(error) = std::thread::Builder::new().name("duties".to_owned()).spawn(work) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("duties".to_owned())
+            .spawn(work)
+        {
             tracing::error!(%error, "the next vote extension stays as it was: no thread could be started");
         }
     }
 
-    fn record(&self, block: &Block, outcome: &BlockOutcome) -> Result<BlockRecord, Stop> {
-        let view = self.chain.machine.store().snapshot();
-        let facts = CHAIN.read(&view, &()).map_err(fault)?;
-        drop(view);
-        // Before the first commit the facts are in genesis alone; chain time begins there.
-        let chain_time = facts.map_or_else(Default::default, |facts| facts.scale.chain_time(block.time));
+    fn record(&self, block: &Block, outcome: &BlockOutcome) -> BlockRecord {
+        let chain_time = self.chain.scale.chain_time(block.time);
         let transactions = outcome.transactions.iter().map(|tx| TransactionRecord {
             hash: tx.hash,
             code: tx.code,
             log: tx.log.clone(),
             events: tx.events.clone(),
         });
-        Ok(BlockRecord {
+        BlockRecord {
             height: block.height,
             time: block.time,
             chain_time,
             transactions: transactions.collect(),
             events: outcome.events.clone(),
-        })
+        }
     }
+}
+
+fn read_duties(
+    chain: &Chain,
+    address: ValidatorAddress,
+    key: AccountId,
+) -> Result<Option<ExtensionDuties>, Fault> {
+    let _no_commit = chain.between_commits();
+    chain.machine.extension_duties(address, key)
 }
 
 impl Consensus for ChainConsensus {
     fn init_chain(&mut self, request: RequestInitChain) -> Result<ResponseInitChain, Stop> {
         let text = std::str::from_utf8(&request.app_state_bytes).map_err(fault)?;
-        let spec = io_genesis::parse_spec(text).map_err(|error| fault(format!("genesis: app_state: {error}")))?;
+        let spec = io_genesis::parse_spec(text)
+            .map_err(|error| fault(format!("genesis: app_state: {error}")))?;
         if spec.chain_id != request.chain_id {
-            return Err(fault(format!("genesis: chain_id is {:?}, app_state says {:?}", request.chain_id, spec.chain_id)));
+            return Err(fault(format!(
+                "genesis: chain_id is {:?}, app_state says {:?}",
+                request.chain_id, spec.chain_id
+            )));
         }
         let time = translate::time(request.time).map_err(fault)?;
         if spec.genesis_time != time {
-            return Err(fault(format!("genesis: genesis_time is {time:?}, app_state says {:?}", spec.genesis_time)));
+            return Err(fault(format!(
+                "genesis: genesis_time is {time:?}, app_state says {:?}",
+                spec.genesis_time
+            )));
         }
         let (app_hash, validators) = self.chain.machine.init_chain(&spec).map_err(fault)?;
         let mut named: Vec<(Vec<u8>, i64)> = Vec::new();
@@ -103,17 +124,31 @@ impl Consensus for ChainConsensus {
         }
         let mut wanted: Vec<(Vec<u8>, i64)> = Vec::new();
         for validator in validators {
-            wanted.push((validator.key.0.to_vec(), i64::try_from(validator.power).map_err(fault)?));
+            wanted.push((
+                validator.key.0.to_vec(),
+                i64::try_from(validator.power).map_err(fault)?,
+            ));
         }
         named.sort();
         wanted.sort();
         if named != wanted {
-            return Err(fault("genesis: the validators are not those of app_state; make the file with `io-genesis collect`"));
+            return Err(fault(
+                "genesis: the validators are not those of app_state; make the file with `io-genesis collect`",
+            ));
         }
-        let abci = Some(AbciParams { vote_extensions_enable_height: 1 });
-        let consensus_params = Some(ConsensusParams { abci, ..request.consensus_params.unwrap_or_default() });
+        let abci = Some(AbciParams {
+            vote_extensions_enable_height: 1,
+        });
+        let consensus_params = Some(ConsensusParams {
+            abci,
+            ..request.consensus_params.unwrap_or_default()
+        });
         let app_hash = Bytes::copy_from_slice(&app_hash.0);
-        Ok(ResponseInitChain { consensus_params, validators: Vec::new(), app_hash })
+        Ok(ResponseInitChain {
+            consensus_params,
+            validators: Vec::new(),
+            app_hash,
+        })
     }
 
     fn prepare_proposal(
@@ -122,11 +157,20 @@ impl Consensus for ChainConsensus {
         _progress: &Progress,
     ) -> Result<ResponsePrepareProposal, Stop> {
         let request = translate::to_propose(request).map_err(fault)?;
-        let txs = self.chain.machine.prepare(&request, &self.chain.report.bridge_data()).map_err(fault)?;
-        Ok(ResponsePrepareProposal { txs: txs.into_iter().map(Bytes::from).collect() })
+        let txs = self
+            .chain
+            .machine
+            .prepare(&request, &self.chain.report.bridge_data())
+            .map_err(fault)?;
+        Ok(ResponsePrepareProposal {
+            txs: txs.into_iter().map(Bytes::from).collect(),
+        })
     }
 
-    fn process_proposal(&mut self, request: RequestProcessProposal) -> Result<Result<(), String>, Stop> {
+    fn process_proposal(
+        &mut self,
+        request: RequestProcessProposal,
+    ) -> Result<Result<(), String>, Stop> {
         let block = translate::proposal(request).map_err(fault)?;
         match self.chain.machine.process(&block) {
             Ok(()) => Ok(Ok(())),
@@ -139,17 +183,30 @@ impl Consensus for ChainConsensus {
         let extension = self.chain.report.extension();
         let is_valid = self.chain.machine.verify_extension(&extension);
         self.chain.metrics.extended(&extension);
-        Ok(if is_valid { extension.into() } else { Bytes::new() })
+        Ok(if is_valid {
+            extension.into()
+        } else {
+            Bytes::new()
+        })
     }
 
-    fn verify_vote_extension(&mut self, request: RequestVerifyVoteExtension) -> Result<Result<(), String>, Stop> {
+    fn verify_vote_extension(
+        &mut self,
+        request: RequestVerifyVoteExtension,
+    ) -> Result<Result<(), String>, Stop> {
         if self.chain.machine.verify_extension(&request.vote_extension) {
             return Ok(Ok(()));
         }
-        Ok(Err(format!("{} bytes that are not canonical or out of bounds", request.vote_extension.len())))
+        Ok(Err(format!(
+            "{} bytes that are not canonical or out of bounds",
+            request.vote_extension.len()
+        )))
     }
 
-    fn finalize_block(&mut self, request: RequestFinalizeBlock) -> Result<ResponseFinalizeBlock, Stop> {
+    fn finalize_block(
+        &mut self,
+        request: RequestFinalizeBlock,
+    ) -> Result<ResponseFinalizeBlock, Stop> {
         let block = translate::decided(request).map_err(fault)?;
         if let Some(reason) = self.chain.halt_before(block.height.0) {
             return Err(Stop::Planned(reason));
@@ -158,43 +215,78 @@ impl Consensus for ChainConsensus {
         let outcome = self.chain.machine.finalize(&block).map_err(fault)?;
         self.chain.metrics.executed(start.elapsed(), &outcome);
         let results = outcome.transactions.iter();
-        let tx_results = results.map(|tx| ExecTxResult { code: tx.code, log: tx.log.clone(), ..ExecTxResult::default() });
+        let tx_results = results.map(|tx| ExecTxResult {
+            code: tx.code,
+            log: tx.log.clone(),
+            ..ExecTxResult::default()
+        });
         let tx_results = tx_results.collect();
-        let record = self.record(&block, &outcome)?;
+        let record = self.record(&block, &outcome);
         let app_hash = Bytes::copy_from_slice(&outcome.app_hash.0);
-        self.finalized = Some(Finalized { record, frozen: outcome.frozen });
-        Ok(ResponseFinalizeBlock { tx_results, app_hash, ..ResponseFinalizeBlock::default() })
+        self.finalized = Some(Finalized {
+            record,
+            frozen: outcome.frozen,
+        });
+        Ok(ResponseFinalizeBlock {
+            tx_results,
+            app_hash,
+            ..ResponseFinalizeBlock::default()
+        })
     }
 
     fn commit(&mut self) -> Result<ResponseCommit, Stop> {
-        let finalized = self.finalized.take().ok_or_else(|| fault("Commit without FinalizeBlock"))?;
+        let finalized = self
+            .finalized
+            .take()
+            .ok_or_else(|| fault("Commit without FinalizeBlock"))?;
         let start = Instant::now();
         // People's records first: what the state has, they must have. What is too much is cut off at the next start.
         if let Some(frozen) = &finalized.frozen {
             self.chain.payouts.write(frozen).map_err(fault)?;
         }
-        self.chain.journal().append(&finalized.record).map_err(fault)?;
+        self.chain
+            .journal()
+            .append(&finalized.record)
+            .map_err(fault)?;
+        let guard = self.chain.committing();
         let Height(height) = self.chain.machine.commit(|_patch| {}).map_err(fault)?;
-        self.chain.metrics.committed(start.elapsed(), &finalized.record);
+        drop(guard);
+        self.chain
+            .metrics
+            .committed(start.elapsed(), &finalized.record);
         self.chain.height.send_replace(Height(height));
         if let Some(BatchNumber(number)) = finalized.frozen.map(|frozen| frozen.number) {
             tracing::info!(height, number, "a settlement batch was frozen");
         }
         self.refresh();
         let keep = self.retain_blocks;
-        let retain = if keep == 0 { 0 } else { height.saturating_sub(keep) };
-        Ok(ResponseCommit { retain_height: i64::try_from(retain).unwrap_or(0) })
+        let retain = if keep == 0 {
+            0
+        } else {
+            height.saturating_sub(keep)
+        };
+        Ok(ResponseCommit {
+            retain_height: i64::try_from(retain).unwrap_or(0),
+        })
     }
 
     fn forget_proposals(&mut self) {
         // The machine keeps a proposal's run only after it ended well.
     }
 
-    fn offer_snapshot(&mut self, _request: RequestOfferSnapshot) -> Result<ResponseOfferSnapshot, Stop> {
-        Ok(ResponseOfferSnapshot { result: OfferResult::Reject.into() })
+    fn offer_snapshot(
+        &mut self,
+        _request: RequestOfferSnapshot,
+    ) -> Result<ResponseOfferSnapshot, Stop> {
+        Ok(ResponseOfferSnapshot {
+            result: OfferResult::Reject.into(),
+        })
     }
 
-    fn apply_snapshot_chunk(&mut self, _request: RequestApplySnapshotChunk) -> Result<ResponseApplySnapshotChunk, Stop> {
+    fn apply_snapshot_chunk(
+        &mut self,
+        _request: RequestApplySnapshotChunk,
+    ) -> Result<ResponseApplySnapshotChunk, Stop> {
         Err(fault("a chunk of a snapshot that was not accepted"))
     }
 }

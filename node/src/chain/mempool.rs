@@ -18,15 +18,24 @@ impl ChainMempool {
 
     fn check_one(&self, request: &RequestCheckTx) -> ResponseCheckTx {
         let recheck = request.r#type == i32::from(CheckTxType::Recheck);
+        let _no_commit = self.chain.between_commits();
         match self.chain.machine.check_tx(&request.tx, recheck) {
             Ok(Ok(())) => ResponseCheckTx::default(),
             Ok(Err(rejection)) => {
                 self.chain.metrics.refused(rejection.code());
-                ResponseCheckTx { code: rejection.code(), log: rejection.to_string(), ..ResponseCheckTx::default() }
+                ResponseCheckTx {
+                    code: rejection.code(),
+                    log: rejection.to_string(),
+                    ..ResponseCheckTx::default()
+                }
             }
             Err(fault) => {
                 tracing::error!(%fault, "a transaction could not be checked");
-                ResponseCheckTx { code: CODE_BROKEN, log: fault.to_string(), ..ResponseCheckTx::default() }
+                ResponseCheckTx {
+                    code: CODE_BROKEN,
+                    log: fault.to_string(),
+                    ..ResponseCheckTx::default()
+                }
             }
         }
     }
@@ -34,6 +43,9 @@ impl ChainMempool {
 
 impl Mempool for ChainMempool {
     fn check(&self, requests: &[RequestCheckTx]) -> Vec<ResponseCheckTx> {
-        requests.iter().map(|request| self.check_one(request)).collect()
+        requests
+            .iter()
+            .map(|request| self.check_one(request))
+            .collect()
     }
 }

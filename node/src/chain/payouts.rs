@@ -40,8 +40,13 @@ pub struct PayoutFiles {
 impl PayoutFiles {
     /// The files in a folder, which is made if it does not exist.
     pub fn open(folder: &Path) -> Result<Self, PayoutError> {
-        fs::create_dir_all(folder).map_err(|source| PayoutError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { folder: folder.to_owned() })
+        fs::create_dir_all(folder).map_err(|source| PayoutError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
     }
 
     /// Where a batch's leaf set lies.
@@ -53,17 +58,27 @@ impl PayoutFiles {
     pub fn write(&self, file: &PayoutFile) -> Result<(), PayoutError> {
         let path = self.path(file.number);
         let draft = path.with_extension("draft");
-        let text = serde_json::to_vec(file).map_err(|error| PayoutError::Damaged { path: path.clone(), why: error.to_string() })?;
+        let text = serde_json::to_vec(file).map_err(|error| PayoutError::Damaged {
+            path: path.clone(),
+            why: error.to_string(),
+        })?;
         let write = || -> io::Result<()> {
             let mut opened = File::create(&draft)?;
             opened.write_all(&text)?;
             opened.sync_all()?;
             fs::rename(&draft, &path)
         };
-        write().map_err(|source| PayoutError::Io { path: path.clone(), source })?;
-        let Some(old) = file.number.0.checked_sub(KEPT) else { return Ok(()) };
+        write().map_err(|source| PayoutError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let Some(old) = file.number.0.checked_sub(KEPT) else {
+            return Ok(());
+        };
         match fs::remove_file(self.path(BatchNumber(old))) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(PayoutError::Io { path, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(PayoutError::Io { path, source })
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -77,6 +92,9 @@ impl PayoutFiles {
             Err(source) => return Err(PayoutError::Io { path, source }),
         };
         let file = serde_json::from_slice(&text);
-        file.map(Some).map_err(|error| PayoutError::Damaged { path, why: error.to_string() })
+        file.map(Some).map_err(|error| PayoutError::Damaged {
+            path,
+            why: error.to_string(),
+        })
     }
 }

@@ -28,13 +28,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         serde_json::from_str(&text).map_err(|error| Failure::refused(format!("{url}: {error}")))?
     };
     if context.json {
-        println!("{}", serde_json::to_string(&shown).map_err(Failure::broken)?);
+        println!(
+            "{}",
+            serde_json::to_string(&shown).map_err(Failure::broken)?
+        );
         return Ok(());
     }
     println!("height {} app hash {}", shown.height, shown.app_hash);
-    println!("{:>3} {:<16} {:>10} {:>5} root", "id", "table", "rows", "depth");
+    println!(
+        "{:>3} {:<16} {:>10} {:>5} root",
+        "id", "table", "rows", "depth"
+    );
     for table in shown.tables {
-        println!("{:>3} {:<16} {:>10} {:>5} {}", table.id, table.name, table.rows, table.depth, table.root);
+        println!(
+            "{:>3} {:<16} {:>10} {:>5} {}",
+            table.id, table.name, table.rows, table.depth, table.root
+        );
     }
     Ok(())
 }

@@ -19,14 +19,22 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     if let Some(name) = &arguments.table
         && !SPECS.iter().any(|spec| spec.name == name)
     {
-        return Err(Failure::refused(format!("there is no table {name:?}; `io-node explain-app-hash` lists them")));
+        return Err(Failure::refused(format!(
+            "there is no table {name:?}; `io-node explain-app-hash` lists them"
+        )));
     }
     let machine = open_machine(&context.home).map_err(Failure::broken)?;
     let view = machine.store().snapshot();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let head = serde_json::json!({ "height": view.height(), "app_hash": hex::encode(view.app_hash()) });
+    let head =
+        serde_json::json!({ "height": view.height(), "app_hash": hex::encode(view.app_hash()) });
     writeln!(out, "{head}").map_err(Failure::broken)?;
-    for spec in SPECS.iter().filter(|spec| arguments.table.as_ref().is_none_or(|name| name == spec.name)) {
+    for spec in SPECS.iter().filter(|spec| {
+        arguments
+            .table
+            .as_ref()
+            .is_none_or(|name| name == spec.name)
+    }) {
         let mut written = Ok(());
         view.export(spec.id, &[], &mut |index, key, value| {
             let row = serde_json::json!({

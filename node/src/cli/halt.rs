@@ -22,7 +22,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         return fs::remove_file(&path).map_err(failed);
     }
     fs::write(&path, format!("{}\n", arguments.height)).map_err(failed)?;
-    print_facts(context, &[("file", path.display().to_string()), ("height", arguments.height.to_string())]);
+    print_facts(
+        context,
+        &[
+            ("file", path.display().to_string()),
+            ("height", arguments.height.to_string()),
+        ],
+    );
     eprintln!("the node stops before that height; `io-node halt --cancel` lets it go on");
     Ok(())
 }

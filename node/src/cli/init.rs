@@ -14,7 +14,9 @@ use crate::config::{Config, FILE, Settings};
 use crate::validator::{BEACON_LINKS, BeaconChain};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  io-node init --moniker alice\n  io-node init --genesis genesis.json   (later, when the network's genesis is known)\n  io-node init --moniker n1 --set api.listen=127.0.0.1:27680 --set comet.p2p_listen=tcp://127.0.0.1:27656")]
+#[command(
+    after_help = "Examples:\n  io-node init --moniker alice\n  io-node init --genesis genesis.json   (later, when the network's genesis is known)\n  io-node init --moniker n1 --set api.listen=127.0.0.1:27680 --set comet.p2p_listen=tcp://127.0.0.1:27656"
+)]
 pub(super) struct Arguments {
     /// Shown to people.
     #[arg(long)]
@@ -28,10 +30,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { moniker, genesis, beacon_links } = arguments;
+    let Arguments {
+        moniker,
+        genesis,
+        beacon_links,
+    } = arguments;
     for folder in ["", "keys", "data"] {
         let path = context.home.join(folder);
-        fs::create_dir_all(&path).map_err(|error| Failure::broken(format!("{}: {error}", path.display())))?;
+        fs::create_dir_all(&path)
+            .map_err(|error| Failure::broken(format!("{}: {error}", path.display())))?;
     }
     let settings = settings(context, moniker)?;
     let config = &settings.config;
@@ -67,7 +74,8 @@ fn settings(context: &Context, moniker: Option<String>) -> Result<Settings, Fail
         // The file alone decides later, so what was typed now goes into it.
         let typed = Settings::from_parts(&path, "", &[], &flags)?;
         let text = typed.config.to_file().map_err(Failure::broken)?;
-        fs::write(&path, text).map_err(|error| Failure::broken(format!("{}: {error}", path.display())))?;
+        fs::write(&path, text)
+            .map_err(|error| Failure::broken(format!("{}: {error}", path.display())))?;
     }
     context.settings()
 }
@@ -102,11 +110,23 @@ fn beacon_file(path: &Path, links: u64) -> Result<(), Failure> {
 
 /// Puts a genesis in place that this program understands.
 fn install(comet: &CometHome, path: &Path) -> Result<(), Failure> {
-    let text = fs::read_to_string(path).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
-    let spec = io_genesis::parse_spec(&text).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
-    let own = comet.validator_key().map_err(Failure::broken)?.map(|key| AccountId(key.to_bytes()).0);
-    let is_validator = spec.validators.iter().any(|validator| Some(validator.consensus_key.0) == own);
-    let role = if is_validator { "a validator" } else { "a full node, no validator" };
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    let spec = io_genesis::parse_spec(&text)
+        .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    let own = comet
+        .validator_key()
+        .map_err(Failure::broken)?
+        .map(|key| AccountId(key.to_bytes()).0);
+    let is_validator = spec
+        .validators
+        .iter()
+        .any(|validator| Some(validator.consensus_key.0) == own);
+    let role = if is_validator {
+        "a validator"
+    } else {
+        "a full node, no validator"
+    };
     eprintln!("genesis of chain {}: this node is {role}", spec.chain_id);
     comet.install_genesis(&text).map_err(Failure::refused)
 }

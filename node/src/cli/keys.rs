@@ -16,7 +16,9 @@ use super::{Context, Failure, print_facts};
 pub(super) const OPERATOR: &str = "keys/operator.json";
 
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Examples:\n  io-node keys list\n  io-node keys add spare\n  io-node keys export settlement > settlement.json")]
+#[command(
+    after_help = "Examples:\n  io-node keys list\n  io-node keys add spare\n  io-node keys export settlement > settlement.json"
+)]
 pub(super) enum Verb {
     /// Makes a new key.
     Add {
@@ -65,30 +67,54 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
 }
 
 fn place(home: &Path, name: &str) -> Result<PathBuf, Failure> {
-    let is_plain = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_');
+    let is_plain = !name.is_empty()
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_');
     if !is_plain {
-        return Err(Failure::refused(format!("{name:?} is no name of a key: use letters, digits, - and _")));
+        return Err(Failure::refused(format!(
+            "{name:?} is no name of a key: use letters, digits, - and _"
+        )));
     }
     Ok(home.join("keys").join(format!("{name}.json")))
 }
 
 fn show(context: &Context, name: &str, key: &SigningKey) {
-    print_facts(context, &[("name", name.to_owned()), ("account", AccountId(key.verifying_key().to_bytes()).to_string())]);
+    print_facts(
+        context,
+        &[
+            ("name", name.to_owned()),
+            (
+                "account",
+                AccountId(key.verifying_key().to_bytes()).to_string(),
+            ),
+        ],
+    );
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
     let folder = context.home.join("keys");
-    let entries = fs::read_dir(&folder).map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
+    let entries = fs::read_dir(&folder)
+        .map_err(|error| Failure::refused(format!("{}: {error}", folder.display())))?;
     let mut facts = Vec::new();
     for entry in entries {
         let path = entry.map_err(Failure::broken)?.path();
         // The folder also holds what is no keypair, such as the beacon's seed.
-        if let (Some(name), Ok(key)) = (path.file_stem().and_then(|name| name.to_str()), read_keypair(&path)) {
-            facts.push((name.to_owned(), AccountId(key.verifying_key().to_bytes()).to_string()));
+        if let (Some(name), Ok(key)) = (
+            path.file_stem().and_then(|name| name.to_str()),
+            read_keypair(&path),
+        ) {
+            facts.push((
+                name.to_owned(),
+                AccountId(key.verifying_key().to_bytes()).to_string(),
+            ));
         }
     }
     facts.sort();
-    let facts: Vec<(&str, String)> = facts.iter().map(|(name, account)| (name.as_str(), account.clone())).collect();
+    let facts: Vec<(&str, String)> = facts
+        .iter()
+        .map(|(name, account)| (name.as_str(), account.clone()))
+        .collect();
     print_facts(context, &facts);
     Ok(())
 }
@@ -100,10 +126,19 @@ pub(super) fn read(path: &Path) -> Result<SigningKey, Failure> {
 
 /// Writes a new file that only its owner may read.
 pub(super) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
     let written = file.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.map_err(|error| Failure::refused(format!("{}: {error}; a key is never overwritten", path.display())))
+    written.map_err(|error| {
+        Failure::refused(format!(
+            "{}: {error}; a key is never overwritten",
+            path.display()
+        ))
+    })
 }

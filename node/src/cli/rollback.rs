@@ -32,8 +32,19 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         comet(context, &settings.config.comet.binary, arguments.hard)?;
     }
     let height = machine.rollback().map_err(Failure::broken)?;
-    Journal::open(&home.join(JOURNAL), height, settings.config.storage.journal_blocks).map_err(Failure::broken)?;
-    print_facts(context, &[("height", height.to_string()), ("app_hash", machine.info().1.to_string())]);
+    Journal::open(
+        &home.join(JOURNAL),
+        height,
+        settings.config.storage.journal_blocks,
+    )
+    .map_err(Failure::broken)?;
+    print_facts(
+        context,
+        &[
+            ("height", height.to_string()),
+            ("app_hash", machine.info().1.to_string()),
+        ],
+    );
     Ok(())
 }
 
@@ -51,5 +62,7 @@ fn comet(context: &Context, named: &str, hard: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Failure::refused(format!("`cometbft rollback` did not succeed, and nothing was changed here: {words}")))
+    Err(Failure::refused(format!(
+        "`cometbft rollback` did not succeed, and nothing was changed here: {words}"
+    )))
 }

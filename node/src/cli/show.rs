@@ -12,7 +12,10 @@ use crate::validator::BeaconChain;
 pub(super) const COMET: &str = "cometbft";
 
 /// Everything about this node that others need to know.
-pub(super) fn facts(context: &Context, config: &Config) -> Result<Vec<(&'static str, String)>, Failure> {
+pub(super) fn facts(
+    context: &Context,
+    config: &Config,
+) -> Result<Vec<(&'static str, String)>, Failure> {
     let comet = CometHome::new(context.home.join(COMET));
     let mut facts = vec![
         ("home", context.home.display().to_string()),
@@ -35,7 +38,10 @@ fn validator_facts(
         facts.push(("consensus_key", key.to_string()));
         facts.push(("address", consensus_address(&key).to_string()));
     }
-    facts.push(("settlement_key", public(&keys::read(&home.join(&config.keys.settlement))?)));
+    facts.push((
+        "settlement_key",
+        public(&keys::read(&home.join(&config.keys.settlement))?),
+    ));
     facts.push(("operator", public(&keys::read(&home.join(keys::OPERATOR))?)));
     let beacon = BeaconChain::load(&home.join(&config.keys.beacon)).map_err(Failure::refused)?;
     facts.push(("beacon_anchor", beacon.anchor().to_string()));
@@ -47,7 +53,10 @@ fn public(key: &ed25519_dalek::SigningKey) -> String {
 }
 
 /// The address that this validator votes with: the configured one, or that of CometBFT's key file.
-pub(super) fn address(config: &Config, comet: &CometHome) -> Result<Option<ValidatorAddress>, Failure> {
+pub(super) fn address(
+    config: &Config,
+    comet: &CometHome,
+) -> Result<Option<ValidatorAddress>, Failure> {
     let named = &config.keys.consensus_address;
     if !named.is_empty() {
         return named.parse().map(Some).map_err(Failure::refused);
@@ -57,7 +66,9 @@ pub(super) fn address(config: &Config, comet: &CometHome) -> Result<Option<Valid
 }
 
 pub(super) fn node_id(context: &Context) -> Result<(), Failure> {
-    let id = CometHome::new(context.home.join(COMET)).node_id().map_err(Failure::refused)?;
+    let id = CometHome::new(context.home.join(COMET))
+        .node_id()
+        .map_err(Failure::refused)?;
     print_facts(context, &[("node_id", id)]);
     Ok(())
 }

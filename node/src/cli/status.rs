@@ -23,7 +23,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         println!("{text}");
         return Ok(());
     }
-    let status: Status = serde_json::from_str(&text).map_err(|error| Failure::refused(format!("{url}: {error}: {text}")))?;
+    let status: Status = serde_json::from_str(&text)
+        .map_err(|error| Failure::refused(format!("{url}: {error}: {text}")))?;
     let mut facts = vec![
         ("moniker", status.moniker),
         ("chain", status.chain_id),
@@ -42,14 +43,28 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 /// One answer of a running node.
 pub(super) fn fetch(url: &str) -> Result<String, Failure> {
     let unreachable = |error: reqwest::Error| {
-        Failure::refused(format!("{url} does not answer ({}); is the node running?", error.without_url()))
+        Failure::refused(format!(
+            "{url} does not answer ({}); is the node running?",
+            error.without_url()
+        ))
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::broken)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::broken)?;
     runtime.block_on(async {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().map_err(unreachable)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .map_err(unreachable)?;
         let answer = http.get(url).send().await.map_err(unreachable)?;
         let is_good = answer.status().is_success();
         let text = answer.text().await.map_err(unreachable)?;
-        if is_good { Ok(text) } else { Err(Failure::refused(format!("{url}: {text}"))) }
+        if is_good {
+            Ok(text)
+        } else {
+            Err(Failure::refused(format!("{url}: {text}")))
+        }
     })
 }

@@ -57,53 +57,6 @@ pub struct Tuning {
     pub timeout_commit_ms: u32,
 }
 
-/// The file that every node of a network shares.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GenesisDocument {
-    /// The chain's id.
-    pub chain_id: String,
-    /// Block time of genesis, RFC 3339 in UTC.
-    pub genesis_time: String,
-    /// Consensus keys with power and name.
-    pub validators: Vec<(VerifyingKey, u64, String)>,
-    /// What the application starts from.
-    pub app_state: Value,
-}
-
-impl GenesisDocument {
-    /// CometBFT's form. Numbers of 64 bits are strings there. Vote extensions are switched on by `InitChain`.
-    pub fn to_json(&self) -> Value {
-        let validators = self.validators.iter().map(|(key, power, name)| {
-            json!({
-                "address": hex::encode_upper(address_of(key)),
-                "pub_key": { "type": "tendermint/PubKeyEd25519", "value": BASE64.encode(key.as_bytes()) },
-                "power": power.to_string(),
-                "name": name,
-            })
-        });
-        json!({
-            "genesis_time": self.genesis_time,
-            "chain_id": self.chain_id,
-            "initial_height": "1",
-            "consensus_params": {
-                // Larger blocks take longer to gossip than a block lasts.
-                "block": { "max_bytes": "4194304", "max_gas": "-1" },
-                "evidence": {
-                    "max_age_num_blocks": "100000",
-                    "max_age_duration": "172800000000000",
-                    "max_bytes": "1048576",
-                },
-                "validator": { "pub_key_types": ["ed25519"] },
-                "version": { "app": "0" },
-                "abci": { "vote_extensions_enable_height": "0" },
-            },
-            "validators": validators.collect::<Vec<_>>(),
-            "app_hash": "",
-            "app_state": self.app_state,
-        })
-    }
-}
-
 /// First 20 bytes of the SHA-256 of a consensus key: how CometBFT names a validator.
 pub fn address_of(key: &VerifyingKey) -> [u8; 20] {
     let digest = Sha256::digest(key.as_bytes());

@@ -46,20 +46,37 @@ impl CometRpc {
     pub fn new(listen: &str) -> Result<Self, RpcError> {
         let rest = listen.strip_prefix("tcp://").unwrap_or(listen);
         // What listens everywhere is asked on loopback.
-        let rest = rest.strip_prefix("0.0.0.0:").map_or_else(|| rest.to_owned(), |port| format!("127.0.0.1:{port}"));
+        let rest = rest
+            .strip_prefix("0.0.0.0:")
+            .map_or_else(|| rest.to_owned(), |port| format!("127.0.0.1:{port}"));
         let url = format!("http://{rest}");
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build();
-        let http = http.map_err(|error| RpcError::Unreachable { url: url.clone(), why: error.to_string() })?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_WITHIN)
+            .build();
+        let http = http.map_err(|error| RpcError::Unreachable {
+            url: url.clone(),
+            why: error.to_string(),
+        })?;
         Ok(Self { url, http })
     }
 
     /// Puts a transaction into the mempool, and into those of the peers. None: it is known there already.
     pub async fn submit(&self, transaction: &[u8]) -> Result<Option<Checked>, RpcError> {
-        let answer = self.call("broadcast_tx_sync", json!({ "tx": BASE64.encode(transaction) })).await;
+        let answer = self
+            .call(
+                "broadcast_tx_sync",
+                json!({ "tx": BASE64.encode(transaction) }),
+            )
+            .await;
         match answer {
             Ok(answer) => Ok(Some(Checked {
                 code: answer.get("code").and_then(Value::as_u64).unwrap_or(0),
-                log: answer.get("log").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                log: answer
+                    .get("log")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
             })),
             Err(RpcError::Refused(why)) if why.contains("tx already exists in cache") => Ok(None),
             Err(error) => Err(error),
@@ -68,7 +85,9 @@ impl CometRpc {
 
     /// The signed header of a height: `{header, commit}`; none if there is no such block yet.
     pub async fn signed_header(&self, height: u64) -> Result<Option<Value>, RpcError> {
-        let answer = self.call("commit", json!({ "height": height.to_string() })).await;
+        let answer = self
+            .call("commit", json!({ "height": height.to_string() }))
+            .await;
         optional(answer.map(|answer| answer.get("signed_header").cloned()))
     }
 
@@ -78,9 +97,19 @@ impl CometRpc {
         loop {
             let page = all.len().checked_div(100).unwrap_or(0).saturating_add(1);
             let asked = json!({ "height": height.to_string(), "page": page.to_string(), "per_page": "100" });
-            let Some(answer) = optional(self.call("validators", asked).await.map(Some))? else { return Ok(None) };
-            let members = answer.get("validators").and_then(Value::as_array).cloned().unwrap_or_default();
-            let total = answer.get("total").and_then(Value::as_str).and_then(|total| total.parse().ok()).unwrap_or(0);
+            let Some(answer) = optional(self.call("validators", asked).await.map(Some))? else {
+                return Ok(None);
+            };
+            let members = answer
+                .get("validators")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            let total = answer
+                .get("total")
+                .and_then(Value::as_str)
+                .and_then(|total| total.parse().ok())
+                .unwrap_or(0);
             let is_last = members.is_empty();
             all.extend(members);
             if is_last || all.len() >= total {
@@ -92,7 +121,10 @@ impl CometRpc {
     /// Whether the node still catches up with its peers.
     pub async fn is_catching_up(&self) -> Result<bool, RpcError> {
         let status = self.call("status", json!({})).await?;
-        Ok(status.pointer("/sync_info/catching_up").and_then(Value::as_bool).unwrap_or(true))
+        Ok(status
+            .pointer("/sync_info/catching_up")
+            .and_then(Value::as_bool)
+            .unwrap_or(true))
     }
 
     async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
@@ -101,13 +133,32 @@ impl CometRpc {
             why: error.without_url().to_string(),
         };
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer = self.http.post(&self.url).json(&request).send().await.map_err(unreachable)?;
+        let answer = self
+            .http
+            .post(&self.url)
+            .json(&request)
+            .send()
+            .await
+            .map_err(unreachable)?;
         let mut answer: Value = answer.json().await.map_err(unreachable)?;
         if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
-            let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-            return Err(RpcError::Refused(format!("{} {}", text("message"), text("data"))));
+            let text = |field: &str| {
+                error
+                    .get(field)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            return Err(RpcError::Refused(format!(
+                "{} {}",
+                text("message"),
+                text("data")
+            )));
         }
-        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+        Ok(answer
+            .get_mut("result")
+            .map(Value::take)
+            .unwrap_or_default())
     }
 }
 

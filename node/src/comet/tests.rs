@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::binary::Version;
-use super::{
-    Binary, BinaryError, CometHome, GenesisDocument, HomeError, Tuning, address_of, node_id_of,
-};
+use super::{Binary, BinaryError, CometHome, HomeError, Tuning, address_of, node_id_of};
 
 fn tuning() -> Tuning {
     Tuning {
@@ -127,23 +125,9 @@ fn a_second_genesis_is_refused_and_the_same_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let home = CometHome::new(folder.path().to_owned());
     home.init(&tuning()).unwrap();
-    let key = home.validator_key().unwrap().unwrap();
-    let document = |chain: &str| {
-        let validators = vec![(key, 5, "one".to_owned())];
-        let genesis_time = "2026-01-01T00:00:00Z".to_owned();
-        let app_state = serde_json::json!({ "n": 1 });
-        GenesisDocument {
-            chain_id: chain.to_owned(),
-            genesis_time,
-            validators,
-            app_state,
-        }
-        .to_json()
-        .to_string()
-    };
-    home.install_genesis(&document("one")).unwrap();
-    home.install_genesis(&document("one")).unwrap();
-    let other = home.install_genesis(&document("two"));
+    home.install_genesis("{\"chain_id\":\"one\"}").unwrap();
+    home.install_genesis("{\"chain_id\":\"one\"}").unwrap();
+    let other = home.install_genesis("{\"chain_id\":\"two\"}");
     assert!(matches!(other, Err(HomeError::Exists { .. })), "{other:?}");
 }
 

@@ -1,5 +1,7 @@
 //! Blocks that come back, come again, and are cut.
 
+#![expect(clippy::arithmetic_side_effects, reason = "small sums of a test")]
+
 use std::fs;
 
 use io_types::{BlockTime, ChainTime, Event, Hash, Height};
@@ -7,13 +9,21 @@ use io_types::{BlockTime, ChainTime, Event, Hash, Height};
 use super::{BlockRecord, Journal, JournalError, TransactionRecord, first_id, height_of};
 
 fn record(height: u64) -> BlockRecord {
-    let paid = |amount| Event::FeePaid { payer: io_types::AccountId([7; 32]), amount: io_types::Amount::new(amount) };
+    let paid = |amount| Event::FeePaid {
+        payer: io_types::AccountId([7; 32]),
+        amount: io_types::Amount::new(amount),
+    };
     let hash = io_types::codec::sha256(&height.to_be_bytes());
     BlockRecord {
         height: Height(height),
         time: BlockTime(height * 1000),
         chain_time: ChainTime(height * 60_000),
-        transactions: vec![TransactionRecord { hash, code: 0, log: String::new(), events: vec![paid(1), paid(2)] }],
+        transactions: vec![TransactionRecord {
+            hash,
+            code: 0,
+            log: String::new(),
+            events: vec![paid(1), paid(2)],
+        }],
         events: vec![paid(3)],
     }
 }
@@ -49,7 +59,8 @@ fn a_block_that_was_not_committed_is_cut_and_comes_again() {
     for height in 995..=1_002 {
         journal.append(&record(height)).unwrap();
     }
-    let mut journal = open(folder.path(), 998).unwrap_or_else(|error| panic!("{error} {journal:?}"));
+    let mut journal =
+        open(folder.path(), 998).unwrap_or_else(|error| panic!("{error} {journal:?}"));
     assert_eq!(journal.range(), Some((Height(995), Height(998))));
     let mut other = record(999);
     other.events.clear();
@@ -82,7 +93,9 @@ fn an_end_cut_by_a_crash_is_dropped_at_any_byte_and_damage_before_it_is_refused(
     let mut damaged = whole.clone();
     damaged[usize::try_from(ends[1]).unwrap() + 9] ^= 1;
     fs::write(&file, &damaged).unwrap();
-    assert!(matches!(open(folder.path(), 9), Err(JournalError::Damaged { at, .. }) if at == ends[1]));
+    assert!(
+        matches!(open(folder.path(), 9), Err(JournalError::Damaged { at, .. }) if at == ends[1])
+    );
 }
 
 #[test]
@@ -95,14 +108,27 @@ fn old_files_are_forgotten() {
     let (first, last) = journal.range().unwrap();
     assert_eq!((first, last), (Height(2_001), Height(4_901)));
     assert!(!folder.path().join("0000000001.blocks").exists());
-    assert!(journal.transaction(record(1_901).transactions[0].hash).unwrap().is_none());
-    assert!(journal.transaction(record(2_001).transactions[0].hash).unwrap().is_some());
+    assert!(
+        journal
+            .transaction(record(1_901).transactions[0].hash)
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        journal
+            .transaction(record(2_001).transactions[0].hash)
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
 fn ids_of_events_rise_and_name_their_block() {
     let record = record(7);
-    let ids: Vec<(u64, bool)> = record.numbered().map(|(id, hash, _)| (id, hash.is_some())).collect();
+    let ids: Vec<(u64, bool)> = record
+        .numbered()
+        .map(|(id, hash, _)| (id, hash.is_some()))
+        .collect();
     let first = first_id(Height(7));
     assert_eq!(ids, [(first, true), (first + 1, true), (first + 2, false)]);
     assert_eq!(height_of(first + 2), Height(7));

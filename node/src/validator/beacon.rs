@@ -45,7 +45,10 @@ pub struct BeaconChain {
 
 impl std::fmt::Debug for BeaconChain {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("BeaconChain").field("links", &self.links).finish_non_exhaustive()
+        formatter
+            .debug_struct("BeaconChain")
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,16 +66,25 @@ impl BeaconChain {
             }
         }
         marks.reverse();
-        let mut chain = Self { marks, links, seed, stretch: (0, Vec::new()) };
+        let mut chain = Self {
+            marks,
+            links,
+            seed,
+            stretch: (0, Vec::new()),
+        };
         chain.stretch = (0, chain.links_from(0));
         chain
     }
 
     /// Reads the chain's file.
     pub fn load(path: &Path) -> Result<Self, BeaconError> {
-        let failed = |why: String| BeaconError::File { path: path.to_owned(), why };
+        let failed = |why: String| BeaconError::File {
+            path: path.to_owned(),
+            why,
+        };
         let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        let File { seed, links } = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let File { seed, links } =
+            serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
         if links == 0 || links > 1 << 32 {
             return Err(failed(format!("{links} links; give 1 to 2^32")));
         }
@@ -91,7 +103,8 @@ impl BeaconChain {
 
     /// The link whose hash is `last`; none if `last` is no link of this chain, or its end.
     pub fn next(&mut self, last: Hash) -> Option<Hash> {
-        let starts = std::iter::once(self.stretch.0).chain((0..=self.links).step_by(usize::try_from(STRIDE).unwrap_or(1)));
+        let starts = std::iter::once(self.stretch.0)
+            .chain((0..=self.links).step_by(usize::try_from(STRIDE).unwrap_or(1)));
         for start in starts.collect::<Vec<_>>() {
             if self.stretch.0 != start {
                 self.stretch = (start, self.links_from(start));
@@ -107,7 +120,10 @@ impl BeaconChain {
     /// The first link after this stretch, if `last` ends it.
     fn next_start(&self, last: Hash) -> Option<Hash> {
         let start = self.stretch.0.saturating_add(STRIDE);
-        self.links_from(start).first().copied().filter(|link| sha256(&link.0) == last)
+        self.links_from(start)
+            .first()
+            .copied()
+            .filter(|link| sha256(&link.0) == last)
     }
 
     /// Links `start` to the one before the next mark, in the order in which they are revealed.
@@ -116,10 +132,13 @@ impl BeaconChain {
             return Vec::new();
         }
         let end = start.saturating_add(STRIDE);
-        let index = usize::try_from(end / STRIDE).unwrap_or(usize::MAX);
+        let index = usize::try_from(end.checked_div(STRIDE).unwrap_or(0)).unwrap_or(usize::MAX);
         let (mut link, steps) = match self.marks.get(index).filter(|_| end <= self.links) {
             Some(mark) => (sha256(&mark.0), STRIDE),
-            None => (self.seed, self.links.saturating_sub(start).saturating_add(1)),
+            None => (
+                self.seed,
+                self.links.saturating_sub(start).saturating_add(1),
+            ),
         };
         let mut links = Vec::new();
         for _ in 0..steps {

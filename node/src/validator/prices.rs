@@ -30,11 +30,21 @@ impl PriceReader {
     /// The HTTP client can not be made.
     pub fn new(settings: &Prices) -> Result<Self, String> {
         // What runs on this machine is asked directly, whatever proxy the environment names.
-        let is_local = settings.sources.iter().all(|source| source.contains("://127.") || source.contains("://localhost"));
+        let is_local = settings
+            .sources
+            .iter()
+            .all(|source| source.contains("://127.") || source.contains("://localhost"));
         let builder = reqwest::Client::builder().timeout(ANSWER_WITHIN);
-        let builder = if is_local { builder.no_proxy() } else { builder };
+        let builder = if is_local {
+            builder.no_proxy()
+        } else {
+            builder
+        };
         let http = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { settings: settings.clone(), http })
+        Ok(Self {
+            settings: settings.clone(),
+            http,
+        })
     }
 
     /// One look at all sources.
@@ -50,7 +60,14 @@ impl PriceReader {
         for (source, answer) in self.settings.sources.iter().zip(answers) {
             let fresh = answer.and_then(|part| {
                 let age = now.saturating_sub(part.published_ms);
-                if age > FRESH_MS { Err(format!("published {} s ago", Duration::from_millis(age).as_secs())) } else { Ok(part) }
+                if age > FRESH_MS {
+                    Err(format!(
+                        "published {} s ago",
+                        Duration::from_millis(age).as_secs()
+                    ))
+                } else {
+                    Ok(part)
+                }
             });
             match fresh {
                 Ok(part) => good.push(part),
@@ -59,7 +76,12 @@ impl PriceReader {
         }
         let needed = self.settings.sources.len().min(2);
         if good.is_empty() || good.len() < needed {
-            return Err(format!("{} of {} sources answered, {needed} needed: {}", good.len(), self.settings.sources.len(), faults.join("; ")));
+            return Err(format!(
+                "{} of {} sources answered, {needed} needed: {}",
+                good.len(),
+                self.settings.sources.len(),
+                faults.join("; ")
+            ));
         }
         Ok(median(&good))
     }
@@ -67,7 +89,10 @@ impl PriceReader {
     async fn ask(&self, source: &str) -> Result<PricesPart, String> {
         if let Some(fixed) = source.strip_prefix("fixed:") {
             let (io, usdc) = fixed.split_once(',').ok_or("give fixed:IO,USDC")?;
-            return part((parse_price(io, PriceUnit::Usd)?, now_ms()), (parse_price(usdc, PriceUnit::Usd)?, now_ms()));
+            return part(
+                (parse_price(io, PriceUnit::Usd)?, now_ms()),
+                (parse_price(usdc, PriceUnit::Usd)?, now_ms()),
+            );
         }
         let io = self.document(source, &self.settings.io_path);
         let usdc = self.document(source, &self.settings.usdc_path);
@@ -79,28 +104,54 @@ impl PriceReader {
     async fn document(&self, source: &str, path: &str) -> Result<(u64, u64), String> {
         let place = format!("{}{path}", source.trim_end_matches('/'));
         let bytes = match place.strip_prefix("file:") {
-            Some(file) => tokio::fs::read(file).await.map_err(|error| error.to_string())?,
+            Some(file) => tokio::fs::read(file)
+                .await
+                .map_err(|error| error.to_string())?,
             None => self.fetch(&place).await?,
         };
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(format!("{path}: the document has over {DOCUMENT_BYTES_MAX} bytes"));
+            return Err(format!(
+                "{path}: the document has over {DOCUMENT_BYTES_MAX} bytes"
+            ));
         }
-        let document: Value = serde_json::from_slice(&bytes).map_err(|error| format!("{path}: no JSON: {error}"))?;
+        let document: Value =
+            serde_json::from_slice(&bytes).map_err(|error| format!("{path}: no JSON: {error}"))?;
         let number = |pointer: &str| {
-            let value = document.pointer(pointer).ok_or_else(|| format!("{path}: nothing at {pointer}"))?;
-            Ok::<String, String>(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+            let value = document
+                .pointer(pointer)
+                .ok_or_else(|| format!("{path}: nothing at {pointer}"))?;
+            Ok::<String, String>(
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), ToOwned::to_owned),
+            )
         };
         let pointer = &self.settings.published_pointer;
         let published = number(pointer)?;
-        let published: u64 = published.parse().map_err(|_| format!("{path}: {published} at {pointer} is no time"))?;
+        let published: u64 = published
+            .parse()
+            .map_err(|_error| format!("{path}: {published} at {pointer} is no time"))?;
         // Seconds have ten digits for centuries to come, milliseconds thirteen.
-        let published_ms = if published < 100_000_000_000 { published.saturating_mul(1_000) } else { published };
-        Ok((parse_price(&number(&self.settings.price_pointer)?, self.settings.unit)?, published_ms))
+        let published_ms = if published < 100_000_000_000 {
+            published.saturating_mul(1_000)
+        } else {
+            published
+        };
+        Ok((
+            parse_price(&number(&self.settings.price_pointer)?, self.settings.unit)?,
+            published_ms,
+        ))
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
         let failed = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+        let mut answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(failed)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             bytes.extend_from_slice(&chunk);
@@ -114,7 +165,9 @@ impl PriceReader {
 
 /// Milliseconds since 1970 by this machine's clock.
 pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -123,7 +176,11 @@ fn part((io, io_at): (u64, u64), (usdc, usdc_at): (u64, u64)) -> Result<PricesPa
     if io == 0 || usdc == 0 {
         return Err("a price of zero".to_owned());
     }
-    Ok(PricesPart { io, usdc, published_ms: io_at.min(usdc_at) })
+    Ok(PricesPart {
+        io,
+        usdc,
+        published_ms: io_at.min(usdc_at),
+    })
 }
 
 /// The lower median of each price, published when the oldest of them was.
@@ -136,7 +193,11 @@ fn median(parts: &[PricesPart]) -> PricesPart {
     PricesPart {
         io: middle(parts.iter().map(|part| part.io).collect()),
         usdc: middle(parts.iter().map(|part| part.usdc).collect()),
-        published_ms: parts.iter().map(|part| part.published_ms).min().unwrap_or(0),
+        published_ms: parts
+            .iter()
+            .map(|part| part.published_ms)
+            .min()
+            .unwrap_or(0),
     }
 }
 
@@ -148,7 +209,7 @@ pub fn parse_price(text: &str, unit: PriceUnit) -> Result<u64, String> {
     let bad = || format!("{text:?} is no price");
     let text = text.trim();
     if unit == PriceUnit::MicroUsd {
-        return text.parse().map_err(|_| bad());
+        return text.parse().map_err(|_error| bad());
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -156,7 +217,10 @@ pub fn parse_price(text: &str, unit: PriceUnit) -> Result<u64, String> {
         return Err(bad());
     }
     let micro: String = fraction.chars().chain("000000".chars()).take(6).collect();
-    let dollars: u64 = whole.parse().map_err(|_| bad())?;
-    let micro: u64 = micro.parse().map_err(|_| bad())?;
-    dollars.checked_mul(1_000_000).and_then(|dollars| dollars.checked_add(micro)).ok_or_else(bad)
+    let dollars: u64 = whole.parse().map_err(|_error| bad())?;
+    let micro: u64 = micro.parse().map_err(|_error| bad())?;
+    dollars
+        .checked_mul(1_000_000)
+        .and_then(|dollars| dollars.checked_add(micro))
+        .ok_or_else(bad)
 }

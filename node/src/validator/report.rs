@@ -53,12 +53,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Report {
     /// An empty cache.
     pub fn new(identity: Option<Identity>) -> Self {
-        Self { identity, solana: OnceLock::new(), parts: Mutex::default() }
+        Self {
+            identity,
+            solana: OnceLock::new(),
+            parts: Mutex::default(),
+        }
     }
 
     /// Address and settlement key, on a validator.
     pub fn address(&self) -> Option<(ValidatorAddress, AccountId)> {
-        self.identity.as_ref().map(|identity| (identity.address, identity.signer.account()))
+        self.identity
+            .as_ref()
+            .map(|identity| (identity.address, identity.signer.account()))
     }
 
     /// Takes the reader of Solana. The first one stays.
@@ -83,8 +89,17 @@ impl Report {
 
     /// Signs and looks up what the new state asks for. Slow, since the signer syncs its log: never called by a vote.
     pub fn refresh(&self, duties: &ExtensionDuties) {
-        let ExtensionDuties { deposit_first, deposit_hash, batches, beacon_link, settled: _ } = duties;
-        let watermark = Watermark { number: deposit_first.saturating_sub(1), hash: *deposit_hash };
+        let ExtensionDuties {
+            deposit_first,
+            deposit_hash,
+            batches,
+            beacon_link,
+            settled: _,
+        } = duties;
+        let watermark = Watermark {
+            number: deposit_first.saturating_sub(1),
+            hash: *deposit_hash,
+        };
         let (mut signatures, mut note, mut beacon) = (Vec::new(), None, None);
         if let Some(identity) = &self.identity {
             for (number, body) in batches {
@@ -111,12 +126,18 @@ impl Report {
             return Vec::new();
         }
         let parts = locked(&self.parts);
-        let is_fresh = |prices: &PricesPart| now_ms().saturating_sub(prices.published_ms) <= PRICE_AGE_MAX_MS;
+        let is_fresh =
+            |prices: &PricesPart| now_ms().saturating_sub(prices.published_ms) <= PRICE_AGE_MAX_MS;
         let prices = parts.prices.filter(is_fresh);
         let solana = self.solana.get().zip(parts.watermark);
         let solana = solana.and_then(|(reader, watermark)| reader.part(watermark));
-        let extension =
-            VoteExtension { version: 1, prices, solana, signatures: parts.signatures.clone(), beacon: parts.beacon };
+        let extension = VoteExtension {
+            version: 1,
+            prices,
+            solana,
+            signatures: parts.signatures.clone(),
+            beacon: parts.beacon,
+        };
         drop(parts);
         let bytes = extension.encode();
         // What an honest node sends, every honest node accepts: the same check as the others make, before them.
@@ -127,9 +148,17 @@ impl Report {
     /// What a proposer hands on of Solana: records that the chain waits for, and the last settlement.
     pub fn bridge_data(&self) -> BridgeData {
         let watermark = locked(&self.parts).watermark;
-        let Some((reader, watermark)) = self.solana.get().zip(watermark) else { return BridgeData::default() };
-        let io_bridge::Supply { deposits, last_settle } = reader.supply(watermark);
-        BridgeData { deposits, last_settle }
+        let Some((reader, watermark)) = self.solana.get().zip(watermark) else {
+            return BridgeData::default();
+        };
+        let io_bridge::Supply {
+            deposits,
+            last_settle,
+        } = reader.supply(watermark);
+        BridgeData {
+            deposits,
+            last_settle,
+        }
     }
 
     /// State of the reader of Solana, where there is one.
@@ -142,7 +171,11 @@ impl Report {
     pub fn notes(&self) -> Vec<String> {
         let parts = locked(&self.parts);
         let watermark = parts.watermark;
-        let mut notes: Vec<String> = [&parts.prices_note, &parts.signing_note].into_iter().flatten().cloned().collect();
+        let mut notes: Vec<String> = [&parts.prices_note, &parts.signing_note]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         drop(parts);
         if let Some(reader) = self.solana.get() {
             notes.extend(reader.notes(watermark));

@@ -1,0 +1,387 @@
+//! The settings by section, their defaults, and what no part could work with.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. Each field is explained in [`FIELDS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Config {
+    pub moniker: String,
+    pub halt_height: u64,
+    pub comet: Comet,
+    pub abci: Abci,
+    pub api: Api,
+    pub metrics: Metrics,
+    pub log: Log,
+    pub storage: Storage,
+    pub keys: Keys,
+    pub prices: Prices,
+    pub solana: Solana,
+}
+
+/// CometBFT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Comet {
+    pub binary: String,
+    pub p2p_listen: String,
+    pub rpc_listen: String,
+    pub persistent_peers: String,
+    pub private_network: bool,
+    pub timeout_commit_ms: u32,
+    pub log_level: String,
+}
+
+/// The socket between CometBFT and this process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Abci {
+    pub socket: String,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Api {
+    pub listen: String,
+    pub wait_seconds: u32,
+}
+
+/// Metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Metrics {
+    pub listen: String,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Storage {
+    pub retain_blocks: u64,
+    pub journal_blocks: u64,
+}
+
+/// Keys, by path. Relative paths begin at the home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Keys {
+    pub settlement: String,
+    pub sign_log: String,
+    pub beacon: String,
+    pub consensus_address: String,
+}
+
+/// Prices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Prices {
+    pub sources: Vec<String>,
+    pub poll_ms: u64,
+    pub unit: PriceUnit,
+    pub io_path: String,
+    pub usdc_path: String,
+    pub price_pointer: String,
+    pub published_pointer: String,
+}
+
+/// In what a source counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceUnit {
+    /// Decimal US dollars per whole token.
+    #[default]
+    Usd,
+    /// Whole micro-dollars per whole token.
+    MicroUsd,
+}
+
+/// The Solana side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(
+    missing_docs,
+    reason = "the table of fields explains each one, and a test compares the two"
+)]
+pub struct Solana {
+    pub endpoints: Vec<String>,
+    pub poll_ms: u64,
+    pub timeout_ms: u64,
+    pub age_max_ms: u64,
+    pub behind_slots_max: u64,
+    pub approved: Vec<String>,
+    pub pin: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            moniker: "node".to_owned(),
+            halt_height: 0,
+            comet: Comet::default(),
+            abci: Abci::default(),
+            api: Api::default(),
+            metrics: Metrics::default(),
+            log: Log::default(),
+            storage: Storage::default(),
+            keys: Keys::default(),
+            prices: Prices::default(),
+            solana: Solana::default(),
+        }
+    }
+}
+
+impl Default for Comet {
+    fn default() -> Self {
+        Self {
+            binary: String::new(),
+            p2p_listen: "tcp://127.0.0.1:26656".to_owned(),
+            rpc_listen: "tcp://127.0.0.1:26657".to_owned(),
+            persistent_peers: String::new(),
+            private_network: false,
+            timeout_commit_ms: 900,
+            log_level: "error".to_owned(),
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:26680".to_owned(),
+            wait_seconds: 20,
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:26681".to_owned(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            retain_blocks: 0,
+            journal_blocks: 100_000,
+        }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            settlement: "keys/settlement.json".to_owned(),
+            sign_log: "sign-log/settlement.log".to_owned(),
+            beacon: "keys/beacon.json".to_owned(),
+            consensus_address: String::new(),
+        }
+    }
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            poll_ms: 2_000,
+            unit: PriceUnit::Usd,
+            io_path: "/price/io-usd".to_owned(),
+            usdc_path: "/price/usdc-usd".to_owned(),
+            price_pointer: "/price".to_owned(),
+            published_pointer: "/publish_time".to_owned(),
+        }
+    }
+}
+
+impl Default for Solana {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            poll_ms: 1_000,
+            timeout_ms: 3_000,
+            age_max_ms: 30_000,
+            behind_slots_max: 150,
+            approved: Vec::new(),
+            pin: "keys/solana-program.pin".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// A documented file.
+    pub fn to_file(&self) -> Result<String, toml::ser::Error> {
+        Ok(super::render(&toml::Table::try_from(self)?, |_| {
+            String::new()
+        }))
+    }
+
+    /// A path of this configuration: relative ones begin at the home.
+    pub fn path(home: &Path, text: &str) -> PathBuf {
+        home.join(text)
+    }
+
+    /// Values that no part could work with: key, value, what to do.
+    pub(super) fn faults(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, key, value: String, why| {
+            if !good {
+                faults.push((key, value, why));
+            }
+        };
+        let is_address = |text: &str| text.parse::<std::net::SocketAddr>().is_ok();
+        let tcp = |text: &str| {
+            text.strip_prefix("tcp://")
+                .is_some_and(|rest| rest.contains(':'))
+        };
+        check(
+            is_address(&self.api.listen),
+            "api.listen",
+            self.api.listen.clone(),
+            "give IP:PORT, such as 127.0.0.1:26680",
+        );
+        let metrics = &self.metrics.listen;
+        check(
+            metrics.is_empty() || is_address(metrics),
+            "metrics.listen",
+            metrics.clone(),
+            "give IP:PORT, or nothing for none",
+        );
+        for (key, value) in [
+            ("comet.p2p_listen", &self.comet.p2p_listen),
+            ("comet.rpc_listen", &self.comet.rpc_listen),
+        ] {
+            check(tcp(value), key, value.clone(), "give tcp://HOST:PORT");
+        }
+        let pause = self.comet.timeout_commit_ms;
+        check(
+            (100..=10_000).contains(&pause),
+            "comet.timeout_commit_ms",
+            pause.to_string(),
+            "give 100 to 10000",
+        );
+        for (key, value) in [
+            ("prices.poll_ms", self.prices.poll_ms),
+            ("solana.poll_ms", self.solana.poll_ms),
+        ] {
+            check(
+                (100..=60_000).contains(&value),
+                key,
+                value.to_string(),
+                "give 100 to 60000",
+            );
+        }
+        let is_source = |text: &String| {
+            ["http://", "https://", "file:", "fixed:"]
+                .iter()
+                .any(|kind| text.starts_with(kind))
+        };
+        let sources = &self.prices.sources;
+        check(
+            sources.iter().all(is_source),
+            "prices.sources",
+            sources.join(","),
+            "each begins with http://, https://, file: or fixed:",
+        );
+        let urls = &self.solana.endpoints;
+        let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+        check(
+            urls.iter().all(is_url),
+            "solana.endpoints",
+            urls.join(","),
+            "each begins with http:// or https://",
+        );
+        check(
+            urls.len() != 1,
+            "solana.endpoints",
+            urls.join(","),
+            "one alone could lie: give two or more, or none",
+        );
+        let hashes = &self.solana.approved;
+        let is_hash = |text: &String| text.parse::<io_types::Hash>().is_ok();
+        check(
+            hashes.iter().all(is_hash),
+            "solana.approved",
+            hashes.join(","),
+            "each has 64 hexadecimal digits",
+        );
+        let address = &self.keys.consensus_address;
+        let is_hex =
+            address.len() == 40 && address.chars().all(|letter| letter.is_ascii_hexdigit());
+        check(
+            address.is_empty() || is_hex,
+            "keys.consensus_address",
+            address.clone(),
+            "give 40 hexadecimal digits, or nothing",
+        );
+        faults
+    }
+}
