@@ -9,6 +9,7 @@ use pinocchio::cpi::Seed;
 use pinocchio::{AccountView, Address};
 
 use crate::cpi::{Derived, Token};
+use crate::derive::derive;
 use crate::store::{Store, config, counter, of};
 use crate::token::TokenAccount;
 use crate::{Call, Failure, cpi, guard, token};
@@ -72,7 +73,10 @@ pub(crate) fn claim(
         account: owner,
     };
     let paid = id.paid(program, claim)?;
-    let due = cumulative.saturating_sub(paid);
+    let due = match paid {
+        Paid::Before(sum) => cumulative.saturating_sub(sum),
+        Paid::Never(_) => cumulative,
+    };
     if due == 0 {
         return Err(Error::NothingDue.into());
     }
@@ -84,8 +88,16 @@ pub(crate) fn claim(
         return Err(Error::NothingAvailable.into());
     }
 
-    if !claim.owned_by(program) {
-        id.create(program, payer, claim)?;
+    if let Paid::Never(bump) = paid {
+        id.create(
+            &Derived {
+                program,
+                payer,
+                account: claim,
+                length: Claim::LEN,
+            },
+            bump,
+        )?;
     }
     Store::checked(claim).add(Claim::AT.paid, amount)?;
     bridge.add(claimed_at, amount)?;
@@ -129,8 +141,7 @@ fn may_receive(
     }
     let owner = account.address().as_array();
     let program = Address::new_from_array(ASSOCIATED_TOKEN_PROGRAM);
-    let (associated, _bump) =
-        Address::find_program_address(&[owner, &TOKEN_PROGRAM, mint], &program);
+    let (associated, _bump) = derive(&program, &[owner, &TOKEN_PROGRAM, mint, &[]])?;
     if token.owner != *owner || destination.address() != &associated {
         return Err(Error::DestinationNotCanonical.into());
     }
@@ -169,33 +180,35 @@ struct Id<'a> {
     account: &'a Bytes32,
 }
 
+/// What was paid before.
+enum Paid {
+    /// By the claim account.
+    Before(u64),
+    /// Nothing: the claim account is still to be made, with this bump.
+    Never(u8),
+}
+
 impl Id<'_> {
-    /// What was paid before: by the claim account, or nothing if it is still to be made, at the address of its seeds.
-    fn paid(&self, program: &Address, claim: &AccountView) -> Result<u64, Failure> {
+    /// Reads the claim account, or checks that it is to be made at the address of its seeds.
+    fn paid(&self, program: &Address, claim: &AccountView) -> Result<Paid, Failure> {
         if !claim.owned_by(program) {
-            let (address, _bump) = self.address(program);
+            let (address, bump) = derive(
+                program,
+                &[CLAIM_SEED, &[self.asset.byte()], self.account, &[]],
+            )?;
             guard::address(claim, address.as_array(), Error::WrongClaim)?;
-            return Ok(0);
+            return Ok(Paid::Never(bump));
         }
-        let found = Claim::read(&claim.try_borrow()?)?;
-        if found.asset != self.asset.byte() || found.account != *self.account {
+        let found = Store::open(program, claim, TAG_CLAIM, Error::WrongClaim)?;
+        found.has(Claim::AT.account, self.account, Error::WrongClaim)?;
+        if found.get::<u8>(Claim::AT.asset)? != self.asset.byte() {
             return Err(Error::WrongClaim.into());
         }
-        Ok(found.paid)
-    }
-
-    fn address(&self, program: &Address) -> (Address, u8) {
-        Address::find_program_address(&[CLAIM_SEED, &[self.asset.byte()], self.account], program)
+        Ok(Paid::Before(found.number(Claim::AT.paid)?))
     }
 
     #[inline(never)]
-    fn create(
-        &self,
-        program: &Address,
-        payer: &AccountView,
-        claim: &mut AccountView,
-    ) -> Result<(), Failure> {
-        let (_address, bump) = self.address(program);
+    fn create(&self, new: &Derived<'_>, bump: u8) -> Result<(), Failure> {
         let (asset, bumps) = ([self.asset.byte()], [bump]);
         let seeds = [
             Seed::from(CLAIM_SEED),
@@ -203,15 +216,7 @@ impl Id<'_> {
             Seed::from(self.account),
             Seed::from(&bumps),
         ];
-        cpi::create(
-            &Derived {
-                program,
-                payer,
-                account: claim,
-                length: Claim::LEN,
-            },
-            &seeds,
-        )?;
+        cpi::create(new, &seeds)?;
         let first = Claim {
             tag: TAG_CLAIM,
             version: VERSION,
@@ -220,6 +225,6 @@ impl Id<'_> {
             account: *self.account,
             paid: 0,
         };
-        Store::checked(claim).set(0, &first)
+        Store::checked(new.account).set(0, &first)
     }
 }

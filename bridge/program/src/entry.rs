@@ -147,7 +147,11 @@ mod memory {
     ///
     /// As in C.
     #[unsafe(no_mangle)]
-    pub(super) unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+    pub(super) unsafe extern "C" fn memmove(
+        to: *mut u8,
+        from: *const u8,
+        length: usize,
+    ) -> *mut u8 {
         // SAFETY: the caller's promise is the call's.
         unsafe { sol_memmove_(to, from, count(length)) };
         to
@@ -172,7 +176,11 @@ mod memory {
     ///
     /// As in C.
     #[unsafe(no_mangle)]
-    pub(super) unsafe extern "C" fn memcmp(first: *const u8, second: *const u8, length: usize) -> i32 {
+    pub(super) unsafe extern "C" fn memcmp(
+        first: *const u8,
+        second: *const u8,
+        length: usize,
+    ) -> i32 {
         let mut order = 0_i32;
         // SAFETY: the caller's promise is the call's.
         unsafe { sol_memcmp_(first, second, count(length), &raw mut order) };
@@ -185,7 +193,11 @@ mod memory {
     ///
     /// As in C.
     #[unsafe(no_mangle)]
-    pub(super) unsafe extern "C" fn bcmp(first: *const u8, second: *const u8, length: usize) -> i32 {
+    pub(super) unsafe extern "C" fn bcmp(
+        first: *const u8,
+        second: *const u8,
+        length: usize,
+    ) -> i32 {
         // SAFETY: the caller's promise is the call's.
         unsafe { memcmp(first, second, length) }
     }

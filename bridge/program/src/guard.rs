@@ -1,9 +1,9 @@
 //! Checks of accounts, shared by all instructions.
 
-use io_settlement::address::{BRIDGE_SEED, SYSTEM_PROGRAM, TOKEN_PROGRAM};
+use io_settlement::address::{SYSTEM_PROGRAM, TOKEN_PROGRAM};
 use io_settlement::instruction::Role;
 use io_settlement::{Bytes32, Error};
-use pinocchio::{AccountView, Address};
+use pinocchio::AccountView;
 
 use crate::Failure;
 
@@ -46,9 +46,4 @@ pub(crate) fn token_program(account: &AccountView) -> Result<(), Failure> {
 /// [`Error::WrongSystemProgram`] unless the account is the system program.
 pub(crate) fn system_program(account: &AccountView) -> Result<(), Failure> {
     address(account, &SYSTEM_PROGRAM, Error::WrongSystemProgram)
-}
-
-/// The address of the bridge account and its bump.
-pub(crate) fn bridge_address(program: &Address) -> (Address, u8) {
-    Address::find_program_address(&[BRIDGE_SEED], program)
 }

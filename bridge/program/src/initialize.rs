@@ -13,6 +13,7 @@ use pinocchio::cpi::Seed;
 use pinocchio::{AccountView, Address};
 
 use crate::cpi::Derived;
+use crate::derive::derive;
 use crate::store::{Store, config, of, state};
 use crate::token::{Mint, TokenAccount};
 use crate::{Call, Failure, cpi, guard};
@@ -49,7 +50,7 @@ pub(crate) fn initialize(call: &mut Call<'_>, data: &Initialize) -> Result<(), F
     if bridge.owned_by(program) {
         return Err(Error::AlreadyInitialized.into());
     }
-    let (address, bump) = guard::bridge_address(program);
+    let (address, bump) = derive(program, &[BRIDGE_SEED, &[], &[], &[]])?;
     guard::address(bridge, address.as_array(), Error::WrongBridge)?;
     if data.flags & !(FLAG_IO_FREEZE | FLAG_USDC_FREEZE) != 0 {
         return Err(Error::UnknownFlag.into());

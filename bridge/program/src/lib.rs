@@ -10,6 +10,7 @@
 mod claim;
 mod cpi;
 mod deposit;
+mod derive;
 #[cfg(any(target_os = "solana", target_arch = "bpf"))]
 pub mod entry;
 mod guard;

@@ -16,6 +16,7 @@ use pinocchio::sysvars::instructions::Instructions;
 use pinocchio::{AccountView, Address};
 
 use crate::cpi::Derived;
+use crate::derive::derive;
 use crate::store::{Store, state};
 use crate::{Call, Failure, cpi, guard, stage, sysvar};
 
@@ -104,15 +105,8 @@ pub(crate) fn close(call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 /// A signatures account of this program. [`Error::WrongSignatures`] if it is none.
-#[inline(never)]
 pub(crate) fn open(program: &Address, account: &AccountView) -> Result<Store, Failure> {
-    if account.owned_by(program)
-        && account.data_len() == Signatures::LEN
-        && let Some([TAG_SIGNATURES, VERSION]) = account.try_borrow()?.first_chunk()
-    {
-        return Ok(Store::checked(account));
-    }
-    Err(Error::WrongSignatures.into())
+    Store::open(program, account, TAG_SIGNATURES, Error::WrongSignatures)
 }
 
 /// The member at an index of the members account.
@@ -199,10 +193,7 @@ impl Id<'_> {
     ) -> Result<Signatures, Failure> {
         let kind = [self.kind.byte()];
         let epoch = self.set_epoch.to_le_bytes();
-        let (address, bump) = Address::find_program_address(
-            &[SIGNATURES_SEED, &kind, &epoch, self.body_hash],
-            program,
-        );
+        let (address, bump) = derive(program, &[SIGNATURES_SEED, &kind, &epoch, self.body_hash])?;
         guard::address(account, address.as_array(), Error::WrongSignatures)?;
         let bumps = [bump];
         let seeds = [

@@ -79,30 +79,25 @@ fn header(bytes: &[u8], head: &StageHead) -> Result<MembersHeader, Failure> {
         first,
     } = *head;
     let found: MembersHeader = Reader::new(bytes).value()?;
-    let fresh = MembersHeader {
-        tag: TAG_MEMBERS,
-        version: VERSION,
-        sealed: 0,
-        written: 0,
-        count,
-        set_epoch,
-        hash,
-        power: 0,
-    };
     let before = match found.tag {
-        0 => fresh,
+        0 => MembersHeader {
+            tag: TAG_MEMBERS,
+            version: VERSION,
+            sealed: 0,
+            written: 0,
+            count,
+            set_epoch,
+            hash,
+            power: 0,
+        },
         TAG_MEMBERS => found,
         _ => return Err(Error::WrongMembers.into()),
     };
     if before.sealed != 0 {
         return Err(Error::MembersSealed.into());
     }
-    let same = MembersHeader {
-        written: first,
-        power: before.power,
-        ..fresh
-    };
-    if before == same {
+    let same = before.hash == hash && before.set_epoch == set_epoch && before.count == count;
+    if same && before.written == first {
         Ok(before)
     } else {
         Err(Error::MembersPiece.into())

@@ -3,7 +3,7 @@
 //! Whole accounts are not decoded: copying the bridge's thirteen hundred bytes about costs more than all the rules. Offsets are those of
 //! the shared records.
 
-use io_settlement::account::{Bridge, State, TAG_BRIDGE, VERSION};
+use io_settlement::account::{Bridge, Claim, Signatures, State, TAG_BRIDGE, TAG_CLAIM, VERSION};
 use io_settlement::codec::{Fixed, Reader, Writer};
 use io_settlement::{Asset, Bytes32, Error};
 use pinocchio::{AccountView, Address};
@@ -40,16 +40,30 @@ pub(crate) struct Store(AccountView);
 impl Store {
     /// The bridge account. Only this program can have made an account of its own with the bridge's tag, and it makes one alone, at the
     /// address of the seed; [`Error::WrongBridge`] otherwise.
-    #[inline(never)]
     pub(crate) fn bridge(program: &Address, account: &AccountView) -> Result<Self, Failure> {
-        let store = Self(*account);
-        if !account.owned_by(program) || account.data_len() != Bridge::LEN {
-            return Err(Error::WrongBridge.into());
+        Self::open(program, account, TAG_BRIDGE, Error::WrongBridge)
+    }
+
+    /// An account of this program with this tag, whose length goes with the tag; the rule `error` otherwise.
+    #[inline(never)]
+    pub(crate) fn open(
+        program: &Address,
+        account: &AccountView,
+        tag: u8,
+        error: Error,
+    ) -> Result<Self, Failure> {
+        let length = match tag {
+            TAG_BRIDGE => Bridge::LEN,
+            TAG_CLAIM => Claim::LEN,
+            _ => Signatures::LEN,
+        };
+        if account.owned_by(program)
+            && account.data_len() == length
+            && account.try_borrow()?.first_chunk() == Some(&[tag, VERSION])
+        {
+            return Ok(Self(*account));
         }
-        match store.0.try_borrow()?.first_chunk() {
-            Some([TAG_BRIDGE, VERSION]) => Ok(store),
-            _ => Err(Error::WrongBridge.into()),
-        }
+        Err(error.into())
     }
 
     /// An account that an instruction made or checked itself.
