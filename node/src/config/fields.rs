@@ -92,7 +92,7 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "prices.sources",
-        "Where prices come from: http(s)://HOST or file:FOLDER, to which the paths below are added, or fixed:IO,USDC in US dollars.\nTheir median counts; of two or more at least two must answer. Empty: this validator reports no prices.",
+        "Where prices come from: http(s)://HOST or file:FOLDER, to which the paths below are added, or fixed:IO/USDC in US dollars.\nTheir median counts; of two or more at least two must answer. Empty: this validator reports no prices.",
     ),
     field(
         "prices.poll_ms",

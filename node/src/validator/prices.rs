@@ -88,7 +88,7 @@ impl PriceReader {
 
     async fn ask(&self, source: &str) -> Result<PricesPart, String> {
         if let Some(fixed) = source.strip_prefix("fixed:") {
-            let (io, usdc) = fixed.split_once(',').ok_or("give fixed:IO,USDC")?;
+            let (io, usdc) = fixed.split_once('/').ok_or("give fixed:IO/USDC")?;
             return part(
                 (parse_price(io, PriceUnit::Usd)?, now_ms()),
                 (parse_price(usdc, PriceUnit::Usd)?, now_ms()),

@@ -176,7 +176,7 @@ fn the_median_of_fresh_sources_counts_and_one_of_two_is_not_enough() {
         400_000,
         "a single source is the operator's choice"
     );
-    assert_eq!(read(&["fixed:0.25,1"]).unwrap().io, 250_000);
+    assert_eq!(read(&["fixed:0.25/1"]).unwrap().io, 250_000);
     for (sources, why) in [
         (vec![&low, &old], "1 of 2 sources answered, 2 needed"),
         (vec![&old], "0 of 1 sources answered"),

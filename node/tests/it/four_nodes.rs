@@ -87,7 +87,7 @@ fn money_moves_and_mistakes_are_refused(nodes: &[Node], renter: &SigningKey, fri
     let refused = nodes[1].submit(io_types::extension::INJECTED_TAG);
     assert_eq!(
         (refused.code, refused.height),
-        (101, None),
+        (113, None),
         "{}",
         refused.log
     );

@@ -13,7 +13,7 @@ use io_genesis::{
     Beginning, Declaration, Folder, Network as Template, Signers, engine_genesis, keys,
 };
 use io_types::api::TransactionResult;
-use io_types::genesis::GenesisBalance;
+use io_types::genesis::{GenesisBalance, GenesisVerifier};
 use io_types::{AccountId, Action, Amount, Asset, BlockTime, ChainTime, Height, TransactionBody};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -213,7 +213,7 @@ pub(crate) fn init(home: &Path, moniker: &str, ports: &[u16]) -> Node {
         format!("api.listen=127.0.0.1:{api}"),
         format!("metrics.listen=127.0.0.1:{metrics}"),
         "comet.private_network=true".to_owned(),
-        "prices.sources=fixed:0.40,1".to_owned(),
+        "prices.sources=fixed:0.40/1".to_owned(),
     ];
     let mut arguments = vec!["init", "--moniker", moniker, "--beacon-links", "10000"];
     for set in &sets {
@@ -258,6 +258,39 @@ pub(crate) fn network(folder: &Path, renter: &SigningKey) -> Vec<Node> {
         chain_start: ChainTime(hour),
     };
     Folder::create(&net, Template::Localnet, &beginning).unwrap();
+    // No Solana in these tests, but the chain must name one.
+    let file = net.join("network.toml");
+    let mut text = fs::read_to_string(&file)
+        .unwrap()
+        .replace(&"0".repeat(64), &"1".repeat(64));
+    for (field, byte) in [("program", 2), ("io_mint", 3), ("usdc_mint", 4)] {
+        let unset = format!("{field} = \"{}\"", AccountId([0; 32]));
+        text = text.replace(&unset, &format!("{field} = \"{}\"", AccountId([byte; 32])));
+    }
+    fs::write(&file, text).unwrap();
+    for number in 0..3 {
+        let account = account(&SigningKey::from_bytes(&[100 + number; 32]));
+        let (asset, stake) = (Asset::Io, Amount::new(100_000_000_000));
+        Folder::add_balance(
+            &net,
+            &GenesisBalance {
+                account,
+                asset,
+                amount: stake,
+            },
+        )
+        .unwrap();
+        let url = format!("ws://127.0.0.1:{}", 9_000 + u32::from(number));
+        Folder::add_verifier(
+            &net,
+            &GenesisVerifier {
+                account,
+                url,
+                stake,
+            },
+        )
+        .unwrap();
+    }
     for (asset, amount) in [(Asset::Io, 1_000_000_000_000), (Asset::Usdc, 5_000_000_000)] {
         let balance = GenesisBalance {
             account: account(renter),
