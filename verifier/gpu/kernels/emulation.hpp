@@ -52,6 +52,7 @@ struct Warp {
     u64 generation = 0;
     u32 in[32][16];
     u32 out[32][16];
+    u32 sleep = 0;
 };
 
 static std::vector<Fiber> fibers;
@@ -68,6 +69,21 @@ static void yield() { swapcontext(&fibers[current].context, &scheduler); }
 static void enter() {
     body();
     fibers[current].done = true;
+}
+
+// Warps fall behind each other at random, always the same way, so that a missing barrier is met by someone.
+static bool asleep(Warp& warp, bool first_lane) {
+    static u32 random = 0x9E3779B9u;
+    if (!first_lane) return warp.sleep > 0;
+    random ^= random << 13;
+    random ^= random >> 17;
+    random ^= random << 5;
+    if (warp.sleep > 0) {
+        warp.sleep--;
+    } else if (random % 4 == 0) {
+        warp.sleep = random >> 8 & 15;
+    }
+    return warp.sleep > 0;
 }
 
 static void launch(u32 grid, u32 threads, std::function<void()> kernel) {
@@ -95,6 +111,7 @@ static void launch(u32 grid, u32 threads, std::function<void()> kernel) {
             for (u32 t = 0; t < threads; t++) {
                 if (fibers[t].done) continue;
                 left++;
+                if (asleep(warps[t / 32], t % 32 == 0)) continue;
                 current = t;
                 threadIdx.x = t;
                 swapcontext(&scheduler, &fibers[t].context);

@@ -25,7 +25,7 @@ pub(crate) fn present() -> bool {
 }
 
 /// The CUDA version that the driver speaks, as 1000·major + 10·minor; 0 where it does not say.
-fn version() -> i32 {
+pub(crate) fn version() -> i32 {
     let mut got = 0;
     // SAFETY: writes one integer that lives until the call returns; needs no initialised driver.
     let status = unsafe { sys::cuDriverGetVersion(&raw mut got) };
@@ -210,4 +210,19 @@ impl Drop for Buffer {
             self.context.record_err(freed);
         }
     }
+}
+
+/// Enqueues a copy of a whole buffer into another of the same length.
+pub(crate) fn copy(stream: &CudaStream, from: &Buffer, to: &Buffer) -> Result<(), GpuError> {
+    assert_eq!(
+        from.bytes, to.bytes,
+        "a copy between buffers of different lengths"
+    );
+    stream
+        .context()
+        .bind_to_thread()
+        .map_err(refused("binding the card"))?;
+    // SAFETY: both buffers have the length, and live until the caller has waited for the stream.
+    unsafe { result::memcpy_dtod_async(to.address, from.address, from.bytes, stream.cu_stream()) }
+        .map_err(refused("copying on the card"))
 }

@@ -217,6 +217,44 @@ impl CudaEngine {
             .map_err(refused("expanding the seed"))
     }
 
+    /// A ring of no matrices, for digests alone.
+    pub(crate) fn scratch_ring(&self, shape: &Shape) -> Result<Ring, GpuError> {
+        let matrix = shape.matrix_bytes();
+        Ok(Ring {
+            slots: Vec::new(),
+            groups: Buffer::new(&self.context, matrix / GROUP_BYTES * 32)?,
+            values: Buffer::new(&self.context, matrix / 1024 * 32)?,
+            scratch: Buffer::new(&self.context, 2 * scratch_half(matrix / 1024))?,
+            root: Buffer::new(&self.context, 32)?,
+        })
+    }
+
+    /// Enqueues the digest of a matrix that is in no ring.
+    pub(crate) fn digest(&self, shape: &Shape, ring: &Ring, matrix: u64) -> Result<(), GpuError> {
+        self.digest_to(
+            shape,
+            ring,
+            matrix,
+            (ring.root.address(), ring.groups.address()),
+        )
+    }
+
+    /// Enqueues the digest of a matrix: its root and the values of its groups.
+    fn digest_to(
+        &self,
+        shape: &Shape,
+        ring: &Ring,
+        matrix: u64,
+        to: (u64, u64),
+    ) -> Result<(), GpuError> {
+        let chunks = (shape.matrix_bytes() / 1024) as u32;
+        self.kernels
+            .chunks(matrix, 1, chunks, ring.values.address())?;
+        let scratch = (ring.scratch.address(), scratch_half(u64::from(chunks)));
+        self.kernels
+            .climb(ring.values.address(), (1, chunks), to, scratch)
+    }
+
     /// Enqueues a step and its digest.
     fn step(&self, shape: &Shape, seed: &Seed, ring: &Ring, step: u32) -> Result<(), GpuError> {
         let kept = ring.slots.len() as u32;
@@ -227,13 +265,9 @@ impl CudaEngine {
             shape.params().size,
             seed.requantiser(step),
         )?;
-        let chunks = (shape.matrix_bytes() / 1024) as u32;
-        self.kernels.chunks(out, 1, chunks, ring.values.address())?;
         let groups = ring.groups.at(ring.groups_offset(shape, step));
         let root = ring.root.at(u64::from(step) * 32);
-        let scratch = (ring.scratch.address(), scratch_half(u64::from(chunks)));
-        self.kernels
-            .climb(ring.values.address(), (1, chunks), (root, groups), scratch)
+        self.digest_to(shape, ring, out, (root, groups))
     }
 
     /// One row of an operand: of a kept result, or of a starting matrix.

@@ -21,11 +21,13 @@
 )]
 
 mod backend;
+mod cublaslt;
 mod driver;
 mod engine;
 mod error;
 mod facts;
 mod kernels;
+mod measure;
 mod source;
 
 pub use backend::{Backend, Selection, select};
@@ -33,3 +35,4 @@ pub use engine::CudaEngine;
 pub use error::GpuError;
 pub use facts::{Facts, Process, facts};
 pub use kernels::{HOPPER_PTX, PORTABLE_PTX, Product};
+pub use measure::{Measure, Measured, Pulse, measure};

@@ -78,7 +78,7 @@ fn words(arguments: &[&dyn ToString]) -> Vec<String> {
 
 #[test]
 fn the_tensor_core_product_gives_the_scalar_bits() {
-    for (size, seed) in [(256_usize, 1_u8), (256, 2), (512, 3)] {
+    for (size, seed) in [(256_usize, 1_u8), (512, 2), (1024, 3)] {
         let seed = Seed::from_bytes([seed; 32]);
         let (mut newer, mut older) = (vec![0; size * size], vec![0; size * size]);
         seed.expand(SeedMatrix::Newer, 0, &mut newer);
@@ -104,7 +104,7 @@ fn the_tensor_core_product_gives_the_scalar_bits() {
 #[test]
 fn the_hopper_product_gives_the_scalar_bits() {
     // Blocks: one for each tile, and fewer, so that a block takes several tiles and its ring goes round.
-    for (size, blocks) in [(256_usize, 2), (256, 1), (512, 3)] {
+    for (size, blocks) in [(256_usize, 2), (256, 1), (1024, 3)] {
         let seed = Seed::from_bytes([blocks; 32]);
         let (mut newer, mut older) = (vec![0; size * size], vec![0; size * size]);
         seed.expand(SeedMatrix::Newer, 0, &mut newer);

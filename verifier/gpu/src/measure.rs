@@ -1,0 +1,307 @@
+//! What a card does with the challenge's own work: the figures of `docs/gpu-checks.md` and of a catalogue entry.
+//!
+//! All kernels of one comparison run in one process, on the same data, in turns; medians; times by this machine's clock
+//! around work that takes milliseconds at least.
+
+use std::time::{Duration, Instant};
+
+use io_challenge::{
+    Draw, DrawInput, Engine, EngineError, Nonce, Params, Roots, Seed, Shape, check_openings,
+};
+
+use crate::cublaslt::{PANEL_ROWS, Yardstick};
+use crate::driver::{Buffer, copy, refused, version};
+use crate::engine::CudaEngine;
+use crate::error::GpuError;
+use crate::kernels::Product;
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure {
+    /// CUDA's number of the card.
+    pub ordinal: usize,
+    /// N of the products; 32768 for the bars.
+    pub size: u32,
+    /// How long to work before the first time is taken.
+    pub warm_up: Duration,
+    /// Rounds in which the kernels take turns.
+    pub rounds: u32,
+    /// Whether to fill nine tenths of the memory and run a whole pulse.
+    pub pulse: bool,
+}
+
+/// What was measured. Times in nanoseconds, medians; rates follow from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// The card and its best product.
+    pub card: String,
+    /// The card's UUID.
+    pub uuid: String,
+    /// CUDA version of the driver, as 1000·major + 10·minor.
+    pub cuda: i32,
+    /// N of the products.
+    pub size: u32,
+    /// One step of the portable product.
+    pub portable_ns: u64,
+    /// One step of the Hopper product, where the card runs it.
+    pub hopper_ns: Option<u64>,
+    /// The same multiplications by cuBLASLt, without requantising, where the machine has it.
+    pub cublaslt_ns: Option<u64>,
+    /// Elements in which cuBLASLt's sums, requantised, differ from the card's own result, of those compared.
+    pub cublaslt_wrong: Option<(u32, u32)>,
+    /// Digesting one result.
+    pub digest_ns: u64,
+    /// Copying one matrix on the card: it reads and writes N² bytes.
+    pub copy_ns: u64,
+    /// From opening the card to the end of the first step, the driver's compiler included.
+    pub start_ns: u64,
+    /// The whole pulse, if asked for.
+    pub pulse: Option<Pulse>,
+}
+
+/// A whole pulse on nine tenths of the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Its sizes.
+    pub params: Params,
+    /// Phase A, from nothing to `root_a`, self-check included.
+    pub fill_ns: u64,
+    /// Phase B, from there to `root_b`.
+    pub walk_ns: u64,
+    /// Bytes that phase B has read.
+    pub walk_bytes: u64,
+    /// Openings of one verifier.
+    pub open_ns: u64,
+    /// Whether those openings pass the check.
+    pub opens: bool,
+}
+
+const SEED: Seed = Seed::from_bytes([0x10; 32]);
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or(0)
+}
+
+/// Three matrices of the challenge's own data: operands of a late step and its result.
+struct Bench {
+    shape: Shape,
+    newer: Buffer,
+    older: Buffer,
+    out: Buffer,
+}
+
+impl Bench {
+    fn new(engine: &CudaEngine, shape: &Shape) -> Result<Self, GpuError> {
+        let buffer = || Buffer::new(engine.context(), shape.matrix_bytes());
+        let mut bench = Self {
+            shape: *shape,
+            newer: buffer()?,
+            older: buffer()?,
+            out: buffer()?,
+        };
+        let key = Buffer::new(engine.context(), 32)?;
+        key.write(SEED.as_bytes())?;
+        for (index, matrix) in [(0, &bench.older), (1, &bench.newer)] {
+            engine.kernels().expand(
+                key.address(),
+                index,
+                matrix.address(),
+                shape.matrix_bytes(),
+            )?;
+        }
+        bench.product(engine)?;
+        wait(engine)?;
+        // The operands of step 1 are results and seeds of the chain, not zeros: cards run faster on zeros.
+        std::mem::swap(&mut bench.older, &mut bench.newer);
+        std::mem::swap(&mut bench.newer, &mut bench.out);
+        Ok(bench)
+    }
+
+    fn product(&self, engine: &CudaEngine) -> Result<(), GpuError> {
+        let addresses = (
+            self.newer.address(),
+            self.older.address(),
+            self.out.address(),
+        );
+        engine
+            .kernels()
+            .product(addresses, self.shape.params().size, SEED.requantiser(1))
+    }
+
+    /// Nanoseconds of one call of enqueued work, over as many calls as fill a few milliseconds.
+    fn time(
+        &self,
+        engine: &CudaEngine,
+        work: &dyn Fn() -> Result<(), GpuError>,
+    ) -> Result<u64, GpuError> {
+        let repeat = (32_768 / self.shape.params().size).pow(2);
+        wait(engine)?;
+        let start = Instant::now();
+        for _ in 0..repeat {
+            work()?;
+        }
+        wait(engine)?;
+        Ok(nanoseconds(start) / u64::from(repeat))
+    }
+}
+
+fn wait(engine: &CudaEngine) -> Result<(), GpuError> {
+    engine
+        .kernels()
+        .stream
+        .synchronize()
+        .map_err(refused("waiting for a kernel"))
+}
+
+/// Measures one card.
+///
+/// # Errors
+/// Why the card cannot be used, or was lost on the way.
+pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
+    let Measure {
+        ordinal,
+        size,
+        warm_up,
+        rounds,
+        pulse,
+    } = *options;
+    let params = Params {
+        size,
+        kept: 3,
+        steps: 3,
+        ..Params::TEST
+    };
+    let shape = params.shape()?;
+    let start = Instant::now();
+    let mut best = CudaEngine::open(ordinal)?;
+    let bench = Bench::new(&best, &shape)?;
+    let start_ns = nanoseconds(start);
+    let hopper = best.kernels().product_kind() == Product::Hopper;
+    let portable = CudaEngine::open_with(ordinal, Some(Product::Portable))?;
+    let yardstick = Yardstick::new(best.context(), size)?;
+    let sums = yardstick
+        .as_ref()
+        .map(|yardstick| Buffer::new(best.context(), yardstick.sums_bytes()))
+        .transpose()?;
+
+    let warm = Instant::now();
+    while warm.elapsed() < warm_up {
+        bench.product(&best)?;
+        wait(&best)?;
+    }
+    let (mut portable_ns, mut hopper_ns, mut cublaslt_ns) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut digest_ns, mut copy_ns) = (Vec::new(), Vec::new());
+    let ring = best.scratch_ring(&shape)?;
+    for _ in 0..rounds {
+        portable_ns.push(bench.time(&portable, &|| bench.product(&portable))?);
+        if hopper {
+            hopper_ns.push(bench.time(&best, &|| bench.product(&best))?);
+        }
+        if let (Some(yardstick), Some(sums)) = (&yardstick, &sums) {
+            let (newer, older, sums) =
+                (bench.newer.address(), bench.older.address(), sums.address());
+            let stream = &best.kernels().stream;
+            cublaslt_ns.push(bench.time(&best, &|| yardstick.product(stream, newer, older, sums))?);
+        }
+        digest_ns.push(bench.time(&best, &|| best.digest(&shape, &ring, bench.out.address()))?);
+        let stream = &best.kernels().stream;
+        copy_ns.push(bench.time(&best, &|| copy(stream, &bench.newer, &bench.out))?);
+    }
+    let cublaslt_wrong = match (&yardstick, &sums) {
+        (Some(yardstick), Some(sums)) => Some(compare(&best, &bench, yardstick, sums)?),
+        (None | Some(_), None | Some(_)) => None,
+    };
+    drop((bench, ring, sums, yardstick, portable));
+    Ok(Measured {
+        card: best.name().to_owned(),
+        uuid: best.uuid().to_owned(),
+        cuda: version(),
+        size,
+        portable_ns: median(portable_ns),
+        hopper_ns: hopper.then(|| median(hopper_ns)),
+        cublaslt_ns: (!cublaslt_ns.is_empty()).then(|| median(cublaslt_ns)),
+        cublaslt_wrong,
+        digest_ns: median(digest_ns),
+        copy_ns: median(copy_ns),
+        start_ns,
+        pulse: if pulse {
+            Some(run_pulse(&mut best, size)?)
+        } else {
+            None
+        },
+    })
+}
+
+/// Compares the library's last panel with the card's own result, by a row of each hundred.
+fn compare(
+    engine: &CudaEngine,
+    bench: &Bench,
+    yardstick: &Yardstick,
+    sums: &Buffer,
+) -> Result<(u32, u32), GpuError> {
+    let size = u64::from(bench.shape.params().size);
+    let rows = u64::from(PANEL_ROWS).min(size);
+    let stream = &engine.kernels().stream;
+    bench.product(engine)?;
+    yardstick.product(
+        stream,
+        bench.newer.address(),
+        bench.older.address(),
+        sums.address(),
+    )?;
+    let requantiser = SEED.requantiser(1);
+    let (mut wrong, mut compared) = (0, 0);
+    for row in (0..rows).step_by(97) {
+        let bytes = bench.out.read(stream, (size - rows + row) * size, size)?;
+        let words = sums.read(stream, row * size * 4, size * 4)?;
+        for (byte, word) in bytes.iter().zip(words.as_chunks::<4>().0) {
+            compared += 1;
+            wrong += u32::from(*byte != requantiser.apply(i32::from_le_bytes(*word)));
+        }
+    }
+    Ok((wrong, compared))
+}
+
+fn run_pulse(engine: &mut CudaEngine, size: u32) -> Result<Pulse, EngineError> {
+    let params = Params::for_memory(0, size, engine.memory_bytes()?, 1 << 18);
+    let start = Instant::now();
+    let fill = engine.fill(&params, &SEED)?;
+    let fill_ns = nanoseconds(start);
+    let start = Instant::now();
+    let walk = engine.walk()?;
+    let walk_ns = nanoseconds(start);
+    let nonces = [Nonce {
+        verifier: [1; 32],
+        value: [2; 32],
+    }];
+    let input = DrawInput {
+        commit: &walk.root_b,
+        nonces: &nonces,
+        verifier: &[1; 32],
+    };
+    let draw =
+        Draw::derive(&params, &input).map_err(|error| EngineError::Device(Box::new(error)))?;
+    let start = Instant::now();
+    let openings = engine.open(&draw)?;
+    let open_ns = nanoseconds(start);
+    engine.release();
+    let roots = Roots {
+        root_a: fill.root_a,
+        root_b: walk.root_b,
+    };
+    let opens = check_openings(&params, &SEED, &roots, &draw, &openings).is_ok();
+    let walk_bytes = u64::from(params.reads) * u64::from(params.walkers) * 128;
+    Ok(Pulse {
+        params,
+        fill_ns,
+        walk_ns,
+        walk_bytes,
+        open_ns,
+        opens,
+    })
+}
