@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use io_bridge::relayer::config::EXAMPLE;
+use io_bridge::relayer::init::facts;
 use io_bridge::relayer::{Config, InitPlan, Relayer, Report};
 use io_client::solana::program::{ClaimProof, bridge_asset, token_address};
 use io_client::solana::{BridgeProgram, Commitment, SolanaRpc};
@@ -187,7 +188,7 @@ fn main() -> ExitCode {
 
 /// Whether something is out of reach or broken, rather than refused.
 fn is_broken(error: &anyhow::Error) -> bool {
-    use io_bridge::relayer::RelayError;
+    use io_bridge::relayer::{InitError, RelayError};
     use io_client::ClientError;
     use io_client::solana::SolanaError;
     if let Some(error) = error.downcast_ref::<RelayError>() {
@@ -283,11 +284,10 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
 async fn init_program(init: &InitProgram) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&init.genesis)
         .with_context(|| format!("cannot read {}", init.genesis.display()))?;
-    let spec = io_genesis::parse_spec(&text)
-        .with_context(|| format!("{} is no genesis", init.genesis.display()))?;
-    if let Some(problem) = io_genesis::check(&spec).first() {
-        bail!("{}: {problem}", init.genesis.display());
-    }
+    let spec = facts::parse_spec(&text).with_context(|| {
+        let path = init.genesis.display();
+        format!("{path} is no genesis; make one with `io-genesis collect`")
+    })?;
     let key = |account: AccountId| Pubkey::new_from_array(account.0);
     let plan = InitPlan {
         spec,

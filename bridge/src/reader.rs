@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use io_settlement::account::LastSettle;
 use io_settlement::deposit::Slot;
-use io_settlement::{ASSETS, Bytes32, batch};
+use io_settlement::{Bytes32, PerAsset, batch};
 use io_types::extension::{DEPOSITS_MAX, SolanaPart};
 use io_types::genesis::GenesisBridge;
 use io_types::id::Hash;
@@ -102,7 +102,7 @@ pub struct Bound {
     /// [`batch::chain_id_hash`] of the chain.
     pub chain_id: Bytes32,
     /// Mint per asset.
-    pub mints: [Bytes32; ASSETS],
+    pub mints: PerAsset<Bytes32>,
 }
 
 impl Bound {

@@ -3,7 +3,7 @@
 use io_settlement::emission::{Schedule, TimeParams};
 use io_settlement::instruction::Initialize;
 use io_settlement::members::{Member, MemberSet};
-use io_settlement::{ASSETS, Bytes32, Error, batch, deposit};
+use io_settlement::{Bytes32, Error, PerAsset, batch, deposit};
 use io_types::asset::Asset;
 use io_types::genesis::GenesisSpec;
 
@@ -38,7 +38,7 @@ pub fn member_set(spec: &GenesisSpec) -> Result<MemberSet, Error> {
 }
 
 /// Data of the program's `initialize` for this spec.
-pub fn initialize(spec: &GenesisSpec, deposit_min: [u64; ASSETS], flags: u8) -> Initialize {
+pub fn initialize(spec: &GenesisSpec, deposit_min: PerAsset<u64>, flags: u8) -> Initialize {
     Initialize {
         cluster_genesis: spec.bridge.cluster.0,
         chain_id: batch::chain_id_hash(&spec.chain_id),
@@ -50,7 +50,7 @@ pub fn initialize(spec: &GenesisSpec, deposit_min: [u64; ASSETS], flags: u8) -> 
 }
 
 /// What the genesis puts on the chain, base units per bridged asset; the vaults must hold it.
-pub(crate) fn on_chain(spec: &GenesisSpec) -> [u64; ASSETS] {
+pub(crate) fn on_chain(spec: &GenesisSpec) -> PerAsset<u64> {
     Asset::BRIDGED.map(|asset| {
         let amounts = spec
             .balances
@@ -105,7 +105,7 @@ impl Facts {
     pub fn of(spec: &GenesisSpec) -> Result<Self, Error> {
         let time = time_params(spec);
         let [on_chain_io, on_chain_usdc] = on_chain(spec);
-        let mints: [Bytes32; ASSETS] = [spec.bridge.io_mint.0, spec.bridge.usdc_mint.0];
+        let mints: PerAsset<Bytes32> = [spec.bridge.io_mint.0, spec.bridge.usdc_mint.0];
         let chain_id = batch::chain_id_hash(&spec.chain_id);
         let first = deposit::first_hash(
             &spec.bridge.cluster.0,

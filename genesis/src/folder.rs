@@ -19,20 +19,20 @@ const VERIFIERS: &str =
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The disk refuses.
-    #[error("{path}: {source}; check that the folder is a network made by `io-genesis new`")]
+    #[error("{path}: {why}; check that the folder is a network made by `io-genesis new`")]
     Disk {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// A file is not what it should be. The text names line and column.
-    #[error("{path}: {source}")]
+    #[error("{path}: {why}")]
     Form {
         /// Which file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        why: Box<toml::de::Error>,
     },
     /// Something is there already.
     #[error("{path} is there already; choose another folder, or remove it")]
@@ -287,17 +287,17 @@ fn filled(text: &str, values: &[(&str, String)]) -> String {
 
 fn disk(path: &Path) -> impl Fn(io::Error) -> Fault {
     let path = path.to_owned();
-    move |source| Fault::Disk {
+    move |why| Fault::Disk {
         path: path.clone(),
-        source,
+        why,
     }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, Fault> {
     let text = fs::read_to_string(path).map_err(disk(path))?;
-    toml::from_str(&text).map_err(|source| Fault::Form {
+    toml::from_str(&text).map_err(|why| Fault::Form {
         path: path.to_owned(),
-        source: Box::new(source),
+        why: Box::new(why),
     })
 }
 

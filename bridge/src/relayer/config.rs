@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: {source}; make one with `io-relayer config > {path}`")]
+    #[error("{path}: {why}; make one with `io-relayer config > {path}`")]
     Disk {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// The file is not what it should be; the text names line and column.
-    #[error("{path}: {source}")]
+    #[error("{path}: {why}")]
     Form {
         /// Which file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        why: Box<toml::de::Error>,
     },
     /// A value cannot be used.
     #[error("{field}: {why}")]
@@ -160,13 +160,13 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with file, line and column, or the field.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Disk {
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Disk {
             path: path.to_owned(),
-            source,
+            why,
         })?;
-        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Form {
+        let mut config: Self = toml::from_str(&text).map_err(|why| ConfigError::Form {
             path: path.to_owned(),
-            source: Box::new(source),
+            why: Box::new(why),
         })?;
         config.key = crate::signer::folder_of(path).join(&config.key);
         config.check()?;

@@ -2,6 +2,8 @@
 //!
 //! Every account that needs a key has one that follows from the upgrade authority's key, so an attempt that was cut off is gone on with.
 
+pub mod facts;
+
 use io_client::solana::program::{create_token_account, token_address};
 use io_client::solana::{
     BridgeProgram, Commitment, SolanaError, SolanaRpc, address, bridge_address, program_instruction,
@@ -11,7 +13,7 @@ use io_settlement::address::{SYSTEM_PROGRAM, TOKEN_PROGRAM, UPGRADEABLE_LOADER};
 use io_settlement::deposit::{CAPACITY_MIN, queue_len};
 use io_settlement::instruction::{INITIALIZE, Initialize, Instruction as ProgramInstruction};
 use io_settlement::members::MemberSet;
-use io_settlement::{ASSETS, Asset};
+use io_settlement::{Asset, PerAsset};
 use io_types::genesis::GenesisSpec;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -104,11 +106,11 @@ pub struct InitPlan {
     /// The program's upgrade authority; pays for everything.
     pub authority: Keypair,
     /// Smallest deposit per asset, base units.
-    pub deposit_min: [u64; ASSETS],
+    pub deposit_min: PerAsset<u64>,
     /// Flags of `initialize`.
     pub flags: u8,
     /// Vaults of IO and USDC; absent: the bridge's associated token accounts.
-    pub vaults: [Option<Pubkey>; ASSETS],
+    pub vaults: PerAsset<Option<Pubkey>>,
     /// Vault of the staked IO; absent: one of its own, made now.
     pub stake_vault: Option<Pubkey>,
     /// Whether the authority's own token accounts fill the vaults.
@@ -127,7 +129,7 @@ pub struct Made {
     /// The deposit queue.
     pub queue: String,
     /// Vaults of IO and USDC.
-    pub vaults: [String; ASSETS],
+    pub vaults: PerAsset<String>,
     /// Vault of the staked IO.
     pub stake_vault: String,
     /// The transaction of `initialize`; none if the bridge was there before.
@@ -153,8 +155,8 @@ impl InitPlan {
         if account.is_none_or(|account| !account.executable) {
             return Err(InitError::NoProgram(program));
         }
-        let initialize = io_genesis::initialize(&self.spec, self.deposit_min, self.flags);
-        let set = io_genesis::member_set(&self.spec).map_err(InitError::Genesis)?;
+        let initialize = facts::initialize(&self.spec, self.deposit_min, self.flags);
+        let set = facts::member_set(&self.spec).map_err(InitError::Genesis)?;
         let bridge = bridge_address(&program);
         let there = rpc.account(&bridge, Commitment::Confirmed).await?;
         if there.is_some_and(|account| account.owner == program) {
@@ -210,7 +212,7 @@ impl InitPlan {
         Ok(landed.signature.to_string())
     }
 
-    fn mints(&self) -> [Pubkey; ASSETS] {
+    fn mints(&self) -> PerAsset<Pubkey> {
         [self.spec.bridge.io_mint, self.spec.bridge.usdc_mint]
             .map(|mint| Pubkey::new_from_array(mint.0))
     }
@@ -317,7 +319,7 @@ impl InitPlan {
         vault: &Pubkey,
         second: Option<&Pubkey>,
     ) -> Result<(), InitError> {
-        let wanted = io_genesis::initialize(&self.spec, self.deposit_min, self.flags).on_chain;
+        let wanted = facts::initialize(&self.spec, self.deposit_min, self.flags).on_chain;
         let bridge_asset = match asset {
             io_types::Asset::Io => Asset::Io,
             _ => Asset::Usdc,

@@ -20,7 +20,7 @@ const TITLE: &str = "io-settlement-log-v1";
 pub enum LogError {
     /// The disk refuses.
     #[error(
-        "settlement log {path}: {what}: {source}; nothing is signed until the disk works and the node is restarted"
+        "settlement log {path}: {what}: {why}; nothing is signed until the disk works and the node is restarted"
     )]
     Disk {
         /// Which file.
@@ -28,7 +28,7 @@ pub enum LogError {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// Another process has it.
     #[error(
@@ -116,7 +116,7 @@ impl SignLog {
     pub(super) fn open(path: &Path, key: &AccountId, binding: &Bytes32) -> Result<Self, LogError> {
         let disk = |what: &'static str| {
             let path = path.to_owned();
-            move |source| LogError::Disk { path, what, source }
+            move |why| LogError::Disk { path, what, why }
         };
         let folder = super::folder_of(path);
         std::fs::create_dir_all(&folder).map_err(disk("making its folder"))?;
@@ -134,7 +134,7 @@ impl SignLog {
                     path: path.to_owned(),
                 });
             }
-            Err(TryLockError::Error(source)) => return Err(disk("locking")(source)),
+            Err(TryLockError::Error(why)) => return Err(disk("locking")(why)),
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(disk("reading"))?;
@@ -194,13 +194,13 @@ impl SignLog {
             .file
             .write_all(line.as_bytes())
             .and_then(|()| self.file.sync_data());
-        written.map_err(|source| {
+        written.map_err(|why| {
             // What is on disk now is unknown, and a later sync may not say so: only a fresh look does.
             self.failed = true;
             LogError::Disk {
                 path: self.path.clone(),
                 what: "writing",
-                source,
+                why,
             }
         })?;
         self.check = check;
