@@ -21,7 +21,7 @@ pub enum ClientError {
         height: Option<Height>,
     },
     /// What was asked for is not there.
-    #[error("{url} has no such thing: {text}")]
+    #[error("{text} (asked {url})")]
     NotFound {
         /// Where.
         url: String,

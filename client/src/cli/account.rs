@@ -1,10 +1,11 @@
 //! `io account`: balances and what belongs to them.
 
-use io_client::money::show;
+use io_client::money::{decimal_text, show};
 use io_client::types::amount::Amount;
 use io_client::types::api::AccountView;
 use io_client::types::asset::Asset;
 use io_client::types::id::AccountId;
+use io_client::types::row::Payout;
 
 use super::context::Context;
 use super::failure::Failure;
@@ -36,16 +37,16 @@ fn text(view: &AccountView) -> String {
         "in batches",
     ]);
     for row in &view.balances {
-        let payout = |part: fn(&io_client::types::row::Payout) -> Amount| {
-            row.payout
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |payout| show(part(payout), row.asset))
+        let bare = |amount: Amount| decimal_text(amount.get(), row.asset.decimals());
+        let payout = |part: fn(&Payout) -> Amount| {
+            let payout = row.payout.as_ref();
+            payout.map_or_else(|| "-".to_owned(), |payout| bare(part(payout)))
         };
         table.row(vec![
             row.asset.to_string(),
-            show(row.available, row.asset),
-            show(row.held, row.asset),
-            show(row.balance, row.asset),
+            bare(row.available),
+            bare(row.held),
+            bare(row.balance),
             payout(|payout| payout.pending),
             payout(|payout| payout.frozen),
         ]);

@@ -315,10 +315,10 @@ fn device_text(view: &DeviceView, catalogue: &Catalogue) -> String {
             )
         },
     );
-    let last = if device.last_failed {
-        "failed"
-    } else {
-        "passed, or none yet"
+    let last = match (device.last_failed, device.passed_at) {
+        (true, _) => "failed".to_owned(),
+        (false, Some(at)) => format!("passed at {}", instant(at.0)),
+        (false, None) => "none decided yet".to_owned(),
     };
     facts(&[
         ("device", device.id.to_string()),
@@ -359,7 +359,7 @@ fn device_text(view: &DeviceView, catalogue: &Catalogue) -> String {
         ),
         ("reputation", format!("{} of 10000", device.reputation)),
         ("class granted", words(&device.class)),
-        ("last challenge", last.to_owned()),
+        ("last challenge", last),
         ("challenge running", words(&device.challenge)),
         ("booking", words(&device.booking)),
         ("stake", stake),

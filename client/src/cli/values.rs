@@ -1,5 +1,7 @@
 //! Values as people type and read them.
 
+use std::fmt;
+
 use clap::Args;
 use io_client::money::{Money, decimal_text, show_usd};
 use io_client::types::amount::MicroUsd;
@@ -7,7 +9,8 @@ use io_client::types::asset::Asset;
 use io_client::types::catalogue::{Catalogue, Model, ModelId};
 use io_client::types::event::Event;
 use io_client::{ClientError, PageRequest};
-use serde::Serialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -119,19 +122,45 @@ pub(crate) fn words(value: &impl Serialize) -> String {
     serde_json::to_value(value).map_or_else(|error| error.to_string(), |value| text(&value))
 }
 
+/// The fields of a value in the order in which it declares them.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
 /// An event as one readable line: its kind, then its fields, amounts with their asset.
 pub(crate) fn event_text(event: &Event) -> String {
-    let Ok(Value::Object(json)) = serde_json::to_value(event) else {
+    let json = serde_json::to_string(event).unwrap_or_default();
+    let Ok(Fields(fields)) = serde_json::from_str(&json) else {
         return format!("{event:?}");
     };
-    let asset = json
-        .get("asset")
-        .and_then(Value::as_str)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(Asset::Io);
-    let kind = json.get("kind").and_then(Value::as_str).unwrap_or("event");
-    let mut line = kind.replace('_', " ");
-    for (name, value) in &json {
+    let text_of = |wanted: &str| {
+        let field = fields.iter().find(|(name, _)| name == wanted);
+        field.and_then(|(_, value)| value.as_str())
+    };
+    let asset = text_of("asset").and_then(|text| text.parse().ok());
+    let asset = asset.unwrap_or(Asset::Io);
+    let mut line = text_of("kind").unwrap_or("event").replace('_', " ");
+    for (name, value) in &fields {
         let shown = match (name.as_str(), value) {
             ("kind" | "asset", _) => continue,
             ("ask" | "spot" | "t30" | "usdc", Value::Number(price)) => {
@@ -236,13 +265,9 @@ mod tests {
             asset: Asset::Usdc,
             amount: Amount::new(2_500_000),
         };
-        let text = event_text(&event);
-        assert!(text.starts_with("transferred · "), "{text}");
-        assert!(text.contains("amount 2.5 usdc"), "{text}");
-        assert!(
-            text.contains(&format!("to {}", AccountId([2; 32]))),
-            "{text}"
-        );
+        let (from, to) = (AccountId([1; 32]), AccountId([2; 32]));
+        let expected = format!("transferred · from {from} · to {to} · amount 2.5 usdc");
+        assert_eq!(event_text(&event), expected);
 
         let signed = Event::BatchSigned {
             number: BatchNumber(3),
