@@ -201,8 +201,12 @@ impl Task {
         let Some(assembler) = &mut question.assembler else {
             return Collected::More;
         };
-        if part != question.parts || part >= parts {
-            return Collected::Wrong(format!("piece {part} of {parts} after {} pieces", question.parts));
+        if part >= parts {
+            return Collected::Wrong(format!("piece {part} of {parts}"));
+        }
+        if part != question.parts {
+            // A piece of a connection before; the missing ones must come in time.
+            return Collected::More;
         }
         question.parts = question.parts.saturating_add(1);
         match assembler.push(bytes) {
