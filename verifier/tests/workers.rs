@@ -148,7 +148,8 @@ async fn answer<K: Kernels>(bench: &Bench, socket: &mut Socket, kernels: K, firs
     send(socket, &WorkerFrame::PhaseA { challenge: CHALLENGE, roots: vec![processor.root_a] }).await;
     send(socket, &WorkerFrame::Committed { challenge: CHALLENGE, commits: vec![commit] }).await;
     let action = CommitAnswer { challenge: CHALLENGE, nonces, processors: vec![processor] };
-    bench.chain.as_account(account(1)).submit(Lane::Challenge, vec![Action::CommitAnswer(action)]).await.unwrap();
+    let device = Fake { account: account(1), ..bench.chain.clone() };
+    device.submit(Lane::Challenge, vec![Action::CommitAnswer(action)]).await.unwrap();
     (engine, terms, commit)
 }
 

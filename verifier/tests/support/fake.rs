@@ -208,10 +208,6 @@ impl Fake {
         act(&mut self.world.lock().unwrap())
     }
 
-    pub(crate) fn as_account(&self, account: AccountId) -> Self {
-        Self { world: Arc::clone(&self.world), account }
-    }
-
     /// Waits until something holds; panics with `what` after a minute.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&World) -> bool) {
         for _try in 0..3000 {

@@ -104,7 +104,8 @@ fn a_restart_goes_on_with_the_same_chain_and_catches_up_what_is_still_taken() {
     let mut row = None;
     let mut uptime = Uptime::open(&home, DEVICE).unwrap();
     take(&mut row, &uptime.due(&home, &status(1000), &params(), None).unwrap());
-    take(&mut row, &uptime.due(&home, &status(1000), &params(), row.as_ref()).unwrap());
+    let due = uptime.due(&home, &status(1000), &params(), row.as_ref()).unwrap();
+    take(&mut row, &due);
     let mut uptime = Uptime::open(&home, DEVICE).unwrap();
     let due = uptime.due(&home, &status(1006), &params(), row.as_ref()).unwrap();
     assert_eq!(take(&mut row, &due), (6, 0));
@@ -137,7 +138,8 @@ fn a_lost_seed_or_a_long_silence_begins_a_new_chain() {
     let mut uptime = Uptime::open(&home, DEVICE).unwrap();
     let mut row = None;
     take(&mut row, &uptime.due(&home, &status(1000), &params(), None).unwrap());
-    take(&mut row, &uptime.due(&home, &status(1000), &params(), row.as_ref()).unwrap());
+    let due = uptime.due(&home, &status(1000), &params(), row.as_ref()).unwrap();
+    take(&mut row, &due);
     let other = tempfile::tempdir().unwrap();
     let lost = Home::open(other.path()).unwrap();
     let mut fresh = Uptime::open(&lost, DEVICE).unwrap();
