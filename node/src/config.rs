@@ -204,7 +204,7 @@ impl Settings {
                 origin,
                 key: key.to_owned(),
                 value,
-                why: why.to_owned(),
+                why,
             })
         })
     }

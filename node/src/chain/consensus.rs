@@ -1,9 +1,13 @@
 //! The consensus connection.
+//!
+//! Places where a crash test may end the process ([`io_bridge::failpoint`]): `node:before_execute`, `node:after_execute`,
+//! `node:before_journal`, `node:before_commit`, `node:after_commit`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use io_bridge::failpoint;
 use io_state_machine::{BlockOutcome, ExtensionDuties, ProposalError};
 use io_storage::Fault;
 use io_types::consensus::Block;
@@ -212,7 +216,9 @@ impl Consensus for ChainConsensus {
             return Err(Stop::Planned(reason));
         }
         let start = Instant::now();
+        failpoint::hit("node:before_execute");
         let outcome = self.chain.machine.finalize(&block).map_err(fault)?;
+        failpoint::hit("node:after_execute");
         self.chain.metrics.executed(start.elapsed(), &outcome);
         let results = outcome.transactions.iter();
         let tx_results = results.map(|tx| ExecTxResult {
@@ -240,6 +246,7 @@ impl Consensus for ChainConsensus {
             .take()
             .ok_or_else(|| fault("Commit without FinalizeBlock"))?;
         let start = Instant::now();
+        failpoint::hit("node:before_journal");
         // People's records first: what the state has, they must have. What is too much is cut off at the next start.
         if let Some(frozen) = &finalized.frozen {
             self.chain.payouts.write(frozen).map_err(fault)?;
@@ -248,9 +255,11 @@ impl Consensus for ChainConsensus {
             .journal()
             .append(&finalized.record)
             .map_err(fault)?;
+        failpoint::hit("node:before_commit");
         let guard = self.chain.committing();
         let Height(height) = self.chain.machine.commit(|_patch| {}).map_err(fault)?;
         drop(guard);
+        failpoint::hit("node:after_commit");
         self.chain
             .metrics
             .committed(start.elapsed(), &finalized.record);

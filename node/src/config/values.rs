@@ -1,7 +1,5 @@
 //! The settings by section, their defaults, and what no part could work with.
 
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set. Each field is explained in [`FIELDS`].
@@ -284,104 +282,110 @@ impl Config {
         }))
     }
 
-    /// A path of this configuration: relative ones begin at the home.
-    pub fn path(home: &Path, text: &str) -> PathBuf {
-        home.join(text)
-    }
-
     /// Values that no part could work with: key, value, what to do.
-    pub(super) fn faults(&self) -> Vec<(&'static str, String, &'static str)> {
-        let mut faults = Vec::new();
-        let mut check = |good: bool, key, value: String, why| {
-            if !good {
-                faults.push((key, value, why));
-            }
-        };
-        let is_address = |text: &str| text.parse::<std::net::SocketAddr>().is_ok();
-        let tcp = |text: &str| {
-            text.strip_prefix("tcp://")
-                .is_some_and(|rest| rest.contains(':'))
-        };
-        check(
-            is_address(&self.api.listen),
-            "api.listen",
-            self.api.listen.clone(),
-            "give IP:PORT, such as 127.0.0.1:26680",
-        );
-        let metrics = &self.metrics.listen;
-        check(
-            metrics.is_empty() || is_address(metrics),
-            "metrics.listen",
-            metrics.clone(),
-            "give IP:PORT, or nothing for none",
-        );
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        let Self {
+            moniker: _,
+            halt_height: _,
+            comet,
+            abci: _,
+            api,
+            metrics,
+            log: _,
+            storage: _,
+            keys,
+            prices,
+            solana,
+        } = self;
+        let mut faults = Faults(Vec::new());
+        let listen = "give IP:PORT, such as 127.0.0.1:26680";
+        faults.note(is_address(&api.listen), "api.listen", &api.listen, listen);
+        let is_metrics = metrics.listen.is_empty() || is_address(&metrics.listen);
+        faults.note(is_metrics, "metrics.listen", &metrics.listen, listen);
         for (key, value) in [
-            ("comet.p2p_listen", &self.comet.p2p_listen),
-            ("comet.rpc_listen", &self.comet.rpc_listen),
+            ("comet.p2p_listen", &comet.p2p_listen),
+            ("comet.rpc_listen", &comet.rpc_listen),
         ] {
-            check(tcp(value), key, value.clone(), "give tcp://HOST:PORT");
+            faults.note(is_tcp(value), key, value, "give tcp://HOST:PORT");
         }
-        let pause = self.comet.timeout_commit_ms;
-        check(
-            (100..=10_000).contains(&pause),
-            "comet.timeout_commit_ms",
-            pause.to_string(),
-            "give 100 to 10000",
-        );
-        for (key, value) in [
-            ("prices.poll_ms", self.prices.poll_ms),
-            ("solana.poll_ms", self.solana.poll_ms),
-        ] {
-            check(
-                (100..=60_000).contains(&value),
-                key,
-                value.to_string(),
-                "give 100 to 60000",
-            );
-        }
-        let is_source = |text: &String| {
-            ["http://", "https://", "file:", "fixed:"]
-                .iter()
-                .any(|kind| text.starts_with(kind))
-        };
-        let sources = &self.prices.sources;
-        check(
-            sources.iter().all(is_source),
-            "prices.sources",
-            sources.join(","),
-            "each begins with http://, https://, file: or fixed:",
-        );
-        let urls = &self.solana.endpoints;
-        let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
-        check(
-            urls.iter().all(is_url),
+        let pause = u64::from(comet.timeout_commit_ms);
+        faults.range("comet.timeout_commit_ms", pause, (100, 10_000));
+        faults.range("prices.poll_ms", prices.poll_ms, (100, 60_000));
+        faults.range("solana.poll_ms", solana.poll_ms, (100, 60_000));
+        let sources = prices.sources.join(",");
+        let why = "each begins with http://, https://, file: or fixed:";
+        let is_good = prices.sources.iter().all(|text| is_source(text));
+        faults.note(is_good, "prices.sources", &sources, why);
+        let endpoints = solana.endpoints.join(",");
+        let why = "each begins with http:// or https://";
+        let is_good = solana.endpoints.iter().all(|text| is_url(text));
+        faults.note(is_good, "solana.endpoints", &endpoints, why);
+        let why = "one alone could lie: give two or more, or none";
+        faults.note(
+            solana.endpoints.len() != 1,
             "solana.endpoints",
-            urls.join(","),
-            "each begins with http:// or https://",
+            &endpoints,
+            why,
         );
-        check(
-            urls.len() != 1,
-            "solana.endpoints",
-            urls.join(","),
-            "one alone could lie: give two or more, or none",
-        );
-        let hashes = &self.solana.approved;
-        let is_hash = |text: &String| text.parse::<io_types::Hash>().is_ok();
-        check(
-            hashes.iter().all(is_hash),
+        let approved = solana.approved.join(",");
+        let is_good = solana
+            .approved
+            .iter()
+            .all(|text| text.parse::<io_types::Hash>().is_ok());
+        faults.note(
+            is_good,
             "solana.approved",
-            hashes.join(","),
+            &approved,
             "each has 64 hexadecimal digits",
         );
-        let address = &self.keys.consensus_address;
-        let is_hex =
-            address.len() == 40 && address.chars().all(|letter| letter.is_ascii_hexdigit());
-        check(
-            address.is_empty() || is_hex,
+        let address = &keys.consensus_address;
+        let is_good = address.is_empty() || address.parse::<io_types::ValidatorAddress>().is_ok();
+        faults.note(
+            is_good,
             "keys.consensus_address",
-            address.clone(),
+            address,
             "give 40 hexadecimal digits, or nothing",
         );
-        faults
+        faults.0
     }
+}
+
+/// A key, its value, and what to do.
+type Fault = (&'static str, String, String);
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn note(&mut self, is_good: bool, key: &'static str, value: &str, why: &str) {
+        if !is_good {
+            self.0.push((key, value.to_owned(), why.to_owned()));
+        }
+    }
+
+    fn range(&mut self, key: &'static str, value: u64, (least, most): (u64, u64)) {
+        let why = format!("give {least} to {most}");
+        self.note(
+            (least..=most).contains(&value),
+            key,
+            &value.to_string(),
+            &why,
+        );
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<std::net::SocketAddr>().is_ok()
+}
+
+fn is_tcp(text: &str) -> bool {
+    text.strip_prefix("tcp://")
+        .is_some_and(|rest| rest.contains(':'))
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+fn is_source(text: &str) -> bool {
+    is_url(text) || text.starts_with("file:") || text.starts_with("fixed:")
 }

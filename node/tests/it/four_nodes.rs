@@ -36,7 +36,7 @@ fn four_nodes_do_the_job_and_survive_kills() {
     let folder = tempfile::tempdir().unwrap();
     let renter = SigningKey::from_bytes(&[21; 32]);
     let friend = account(&SigningKey::from_bytes(&[22; 32]));
-    let mut nodes = network(folder.path(), &renter);
+    let mut nodes = network(folder.path(), 4, &renter);
     nodes.iter_mut().for_each(Node::start);
     wait("four nodes make blocks", || {
         nodes.iter().all(|node| node.height() >= 2)

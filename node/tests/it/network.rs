@@ -55,6 +55,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(&mut self) {
+        self.start_armed("");
+    }
+
+    /// Starts it with a place at which it ends as by a power cut; empty for none.
+    pub(crate) fn start_armed(&mut self, failpoint: &str) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -63,6 +68,7 @@ impl Node {
         self.process = Some(
             io_node(&self.home)
                 .arg("start")
+                .env("IO_FAILPOINT", failpoint)
                 .stderr(log)
                 .spawn()
                 .unwrap(),
@@ -229,9 +235,9 @@ pub(crate) fn init(home: &Path, moniker: &str, ports: &[u16]) -> Node {
     }
 }
 
-/// Four homes of one network, and a renter with money on the chain at genesis.
-pub(crate) fn network(folder: &Path, renter: &SigningKey) -> Vec<Node> {
-    let ports = free_ports(16);
+/// Homes of one network, and a renter with money on the chain at genesis.
+pub(crate) fn network(folder: &Path, count: usize, renter: &SigningKey) -> Vec<Node> {
+    let ports = free_ports(4 * count);
     let nodes: Vec<Node> = ports
         .chunks(4)
         .enumerate()
@@ -243,90 +249,7 @@ pub(crate) fn network(folder: &Path, renter: &SigningKey) -> Vec<Node> {
             )
         })
         .collect();
-    let net = folder.join("network");
-    let now = u64::try_from(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap();
-    let hour = now - now % 3_600_000;
-    let beginning = Beginning {
-        chain_id: CHAIN_ID.to_owned(),
-        genesis_time: BlockTime(now),
-        chain_start: ChainTime(hour),
-    };
-    Folder::create(&net, Template::Localnet, &beginning).unwrap();
-    // No Solana in these tests, but the chain must name one.
-    let file = net.join("network.toml");
-    let mut text = fs::read_to_string(&file)
-        .unwrap()
-        .replace(&"0".repeat(64), &"1".repeat(64));
-    for (field, byte) in [("program", 2), ("io_mint", 3), ("usdc_mint", 4)] {
-        let unset = format!("{field} = \"{}\"", AccountId([0; 32]));
-        text = text.replace(&unset, &format!("{field} = \"{}\"", AccountId([byte; 32])));
-    }
-    fs::write(&file, text).unwrap();
-    for number in 0..3 {
-        let account = account(&SigningKey::from_bytes(&[100 + number; 32]));
-        let (asset, stake) = (Asset::Io, Amount::new(100_000_000_000));
-        Folder::add_balance(
-            &net,
-            &GenesisBalance {
-                account,
-                asset,
-                amount: stake,
-            },
-        )
-        .unwrap();
-        let url = format!("ws://127.0.0.1:{}", 9_000 + u32::from(number));
-        Folder::add_verifier(
-            &net,
-            &GenesisVerifier {
-                account,
-                url,
-                stake,
-            },
-        )
-        .unwrap();
-    }
-    for (asset, amount) in [(Asset::Io, 1_000_000_000_000), (Asset::Usdc, 5_000_000_000)] {
-        let balance = GenesisBalance {
-            account: account(renter),
-            asset,
-            amount: Amount::new(amount),
-        };
-        Folder::add_balance(&net, &balance).unwrap();
-    }
-    for node in &nodes {
-        let signers = Signers {
-            consensus: keys::read_consensus_key(
-                &node.home.join("cometbft/config/priv_validator_key.json"),
-            )
-            .unwrap(),
-            settlement: keys::read_keypair(&node.home.join("keys/settlement.json")).unwrap(),
-            operator: keys::read_keypair(&node.home.join("keys/operator.json")).unwrap(),
-        };
-        let moniker = node.facts["moniker"].as_str().unwrap();
-        let anchor = node.facts["beacon_anchor"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap();
-        let declaration = Declaration::sign(CHAIN_ID, moniker, 10, anchor, &signers);
-        Folder::add_validator(&net, &declaration).unwrap();
-    }
-    let collected = Folder::read(&net).unwrap();
-    let spec = collected
-        .spec()
-        .unwrap_or_else(|problems| panic!("{problems:?}"));
-    let genesis = net.join("genesis.json");
-    fs::write(
-        &genesis,
-        engine_genesis(&spec, collected.template().engine()),
-    )
-    .unwrap();
+    let genesis = genesis(&folder.join("network"), &nodes, renter);
     let peers: Vec<String> = nodes
         .iter()
         .zip(ports.chunks(4))
@@ -354,6 +277,96 @@ pub(crate) fn network(folder: &Path, renter: &SigningKey) -> Vec<Node> {
         fs::write(&file, text.replace("persistent_peers = \"\"", &line)).unwrap();
     }
     nodes
+}
+
+/// The network's genesis file, made as operators make it.
+fn genesis(net: &Path, nodes: &[Node], renter: &SigningKey) -> PathBuf {
+    let now = u64::try_from(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis(),
+    )
+    .unwrap();
+    let chain_start = ChainTime(now - now % 3_600_000);
+    let beginning = Beginning {
+        chain_id: CHAIN_ID.to_owned(),
+        genesis_time: BlockTime(now),
+        chain_start,
+    };
+    Folder::create(net, Template::Localnet, &beginning).unwrap();
+    // No Solana in these tests, but the chain must name one.
+    let file = net.join("network.toml");
+    let mut text = fs::read_to_string(&file)
+        .unwrap()
+        .replace(&"0".repeat(64), &"1".repeat(64));
+    for (field, byte) in [("program", 2), ("io_mint", 3), ("usdc_mint", 4)] {
+        let unset = format!("{field} = \"{}\"", AccountId([0; 32]));
+        text = text.replace(&unset, &format!("{field} = \"{}\"", AccountId([byte; 32])));
+    }
+    fs::write(&file, text).unwrap();
+    for (asset, amount) in [(Asset::Io, 1_000_000_000_000), (Asset::Usdc, 5_000_000_000)] {
+        let balance = GenesisBalance {
+            account: account(renter),
+            asset,
+            amount: Amount::new(amount),
+        };
+        Folder::add_balance(net, &balance).unwrap();
+    }
+    for number in 0..3 {
+        let account = account(&SigningKey::from_bytes(&[100 + number; 32]));
+        let (asset, stake) = (Asset::Io, Amount::new(100_000_000_000));
+        Folder::add_balance(
+            net,
+            &GenesisBalance {
+                account,
+                asset,
+                amount: stake,
+            },
+        )
+        .unwrap();
+        let url = format!("ws://127.0.0.1:{}", 9_000 + u32::from(number));
+        Folder::add_verifier(
+            net,
+            &GenesisVerifier {
+                account,
+                url,
+                stake,
+            },
+        )
+        .unwrap();
+    }
+    for node in nodes {
+        declare(net, node);
+    }
+    let collected = Folder::read(net).unwrap();
+    let spec = collected
+        .spec()
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let file = net.join("genesis.json");
+    fs::write(&file, engine_genesis(&spec, collected.template().engine())).unwrap();
+    file
+}
+
+/// Adds a node as a validator, signed by its keys.
+fn declare(net: &Path, node: &Node) {
+    let key = |file: &str| keys::read_keypair(&node.home.join(file)).unwrap();
+    let signers = Signers {
+        consensus: keys::read_consensus_key(
+            &node.home.join("cometbft/config/priv_validator_key.json"),
+        )
+        .unwrap(),
+        settlement: key("keys/settlement.json"),
+        operator: key("keys/operator.json"),
+    };
+    let moniker = node.facts["moniker"].as_str().unwrap();
+    let anchor = node.facts["beacon_anchor"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let declaration = Declaration::sign(CHAIN_ID, moniker, 10, anchor, &signers);
+    Folder::add_validator(net, &declaration).unwrap();
 }
 
 pub(crate) fn account(key: &SigningKey) -> AccountId {
