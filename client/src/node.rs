@@ -76,6 +76,25 @@ impl Client {
         self.get("/v1/status").await
     }
 
+    /// Whether a node with this status still serves this version of the client.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] that names both versions.
+    pub fn check_version(&self, status: &Status) -> Result<(), ClientError> {
+        let own = env!("CARGO_PKG_VERSION");
+        let least = &status.min_client_version;
+        if version(own) >= version(least) {
+            return Ok(());
+        }
+        Err(ClientError::invalid(
+            format!("client version {own}"),
+            format!(
+                "{} serves {least} or later; update this program",
+                self.url()
+            ),
+        ))
+    }
+
     /// `POST /v1/transactions`. A rejection is an error, wherever it happened.
     ///
     /// # Errors
@@ -359,6 +378,12 @@ pub async fn all_pages<T>(
         }
         request.after = page.next;
     }
+}
+
+/// The numbers of a version, so that they compare; a part that is no number counts as 0.
+fn version(text: &str) -> Vec<u64> {
+    let parts = text.split(['.', '-', '+']).take(3);
+    parts.map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 fn accepted(result: TransactionResult) -> Result<TransactionResult, ClientError> {

@@ -180,8 +180,10 @@ impl Signer {
 
     async fn read_rules(&self) -> Result<Rules, ClientError> {
         let admission = self.client.params().await?.admission;
+        let status = self.client.status().await?;
+        self.client.check_version(&status)?;
         Ok(Rules {
-            chain_id: self.client.status().await?.chain_id,
+            chain_id: status.chain_id,
             fee: admission.fee,
             expiry_blocks_max: admission.expiry_blocks_max,
         })

@@ -207,8 +207,11 @@ async fn await_credit(
     let mut is_final = false;
     say("waiting until it is final on Solana");
     loop {
-        if client.bridge().await?.deposit_number >= number {
-            return Ok(());
+        match client.bridge().await {
+            Ok(bridge) if bridge.deposit_number >= number => return Ok(()),
+            // A node that is away for a moment is asked again.
+            Err(error) if !error.is_passing() => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
         if !is_final {
             // A pause of the endpoint delays the words, not the credit: the validators read their own.

@@ -225,11 +225,12 @@ async fn place(context: &Context, ask: &AskArguments, wait: bool) -> Result<(), 
     })?;
     say(&format!("waiting until order {id} is filled"));
     let order = loop {
-        let order = client.order(id).await?;
-        if order.state != OrderState::Open {
-            break order;
+        match client.order(id).await {
+            Ok(order) if order.state != OrderState::Open => break order,
+            // A node that is away for a moment is asked again.
+            Err(error) if !error.is_passing() => return Err(error.into()),
+            Ok(_) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     };
     context
         .out

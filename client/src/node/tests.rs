@@ -263,6 +263,27 @@ async fn a_transaction_is_awaited_through_outages_until_it_lands_or_expires() {
     );
 }
 
+#[test]
+fn a_client_that_is_too_old_is_told_both_versions() {
+    let client = Client::new("http://h:1").unwrap();
+    let status = |least: &str| -> Status {
+        let mut status = status(1);
+        status["min_client_version"] = json!(least);
+        serde_json::from_value(status).unwrap()
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    for least in ["0.0.9", "0.1.0", own] {
+        assert_eq!(client.check_version(&status(least)), Ok(()));
+    }
+    for least in ["0.1.1", "0.10.0", "1.0.0"] {
+        let error = client
+            .check_version(&status(least))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(own) && error.contains(least), "{error}");
+    }
+}
+
 async fn client_that_is_past(height: u64) -> Client {
     let server = Server::start(move |request| match request.line.as_str() {
         "GET /v1/status" => Answer::Json(200, status(height)),
