@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::{
     control::{self, Run, Running},
@@ -20,6 +21,7 @@ use crate::{
     ledger::{self, LedgerConfig},
     process::Supervisor,
     signal,
+    up::{self, UpOptions},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -42,6 +44,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Bring a network up and show it.
+    Up(UpOptions),
     /// Stop a running localnet; its state is kept.
     Down(Where),
     /// Show what runs.
@@ -124,7 +128,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_async(verb: Verb) -> anyhow::Result<ExitCode> {
+    if !matches!(verb, Verb::Up(_)) {
+        log_to(std::io::stderr);
+    }
     match verb {
+        Verb::Up(options) => return up::run(options).await,
         Verb::Ledger(config) => ledger::run(&config).await?,
         Verb::Down(at) => down(&find_running(at.home.as_deref())?).await?,
         Verb::Status { at, json } => {
@@ -152,6 +160,20 @@ async fn run_async(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::FaultsProxy(options) => faults_proxy(options).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the log there. `IO_LOCALNET_LOG` filters it, as `info` or `io_localnet=debug`.
+pub(crate) fn log_to<W>(writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter =
+        EnvFilter::try_from_env("IO_LOCALNET_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(writer)
+        .init();
 }
 
 /// Writes data to standard output. Errors: nobody reads it any more.

@@ -360,6 +360,8 @@ fn start(spec: &Spec) -> anyhow::Result<Child> {
     command
         .args(args)
         .envs(env.iter().map(|(key, value)| (key, value)));
+    // Their output goes to files.
+    command.env("NO_COLOR", "1");
     command.stdin(Stdio::null()).stdout(open()?).stderr(open()?);
     unix::prepare(&mut command);
     command
