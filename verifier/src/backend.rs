@@ -47,11 +47,12 @@ pub fn choose(backend: Backend, processors: u16) -> Result<Chosen, String> {
     let wanted = usize::from(processors);
     match io_gpu::select(asked).map_err(|error| error.to_string())? {
         Selection::Cuda { engines, why } if engines.len() >= wanted => {
-            let engines = engines.into_iter().take(wanted);
+            let mut boxed: Vec<Box<dyn Engine>> = Vec::new();
+            for engine in engines.into_iter().take(wanted) {
+                boxed.push(Box::new(engine));
+            }
             Ok(Chosen {
-                engines: engines
-                    .map(|engine| Box::new(engine) as Box<dyn Engine>)
-                    .collect(),
+                engines: boxed,
                 why,
             })
         }
@@ -68,8 +69,10 @@ pub fn choose(backend: Backend, processors: u16) -> Result<Chosen, String> {
 }
 
 fn on_cpu(wanted: usize, why: &str) -> Chosen {
-    let engine = || Box::new(io_cpu::engine()) as Box<dyn Engine>;
-    let engines: Vec<_> = (0..wanted).map(|_processor| engine()).collect();
+    let mut engines: Vec<Box<dyn Engine>> = Vec::new();
+    for _processor in 0..wanted {
+        engines.push(Box::new(io_cpu::engine()));
+    }
     let name = engines.first().map_or("nothing", |engine| engine.name());
     Chosen {
         why: format!("{name} ({why})"),

@@ -54,7 +54,12 @@ pub struct ClassEstimate {
 ///
 /// # Errors
 /// Those of the engine.
-pub fn measure(chosen: &mut Chosen, size: u32, kept: u32, rounds: u32) -> Result<Report, EngineError> {
+pub fn measure(
+    chosen: &mut Chosen,
+    size: u32,
+    kept: u32,
+    rounds: u32,
+) -> Result<Report, EngineError> {
     let params = Params::pulse(0, size, kept, 256);
     let shape = params.shape()?;
     let why = chosen.why.clone();
@@ -143,7 +148,9 @@ pub fn estimate(report: &mut Report, catalogue: &Catalogue, params: &Verificatio
 fn estimate_class(report: &Report, class: &Class, params: &VerificationParams) -> ClassEstimate {
     let sizes = params_of(class);
     let n = u128::from(sizes.size);
-    let operations = u128::from(sizes.steps).saturating_mul(n.saturating_pow(3)).saturating_mul(2);
+    let operations = u128::from(sizes.steps)
+        .saturating_mul(n.saturating_pow(3))
+        .saturating_mul(2);
     let lines = u128::from(sizes.walkers).saturating_mul(u128::from(sizes.reads));
     let bytes = lines.saturating_mul(u128::try_from(LINE_BYTES).unwrap_or(u128::MAX));
     let ms = |units: u128, millions: u64| {
@@ -152,7 +159,10 @@ fn estimate_class(report: &Report, class: &Class, params: &VerificationParams) -
     };
     let limit = |reference: u32, slack: io_types::BasisPoints| {
         let whole = u64::from(reference).saturating_mul(10_000_u64.saturating_add(slack.get()));
-        whole.checked_div(10_000).unwrap_or(0).saturating_add(u64::from(params.slack_ms))
+        whole
+            .checked_div(10_000)
+            .unwrap_or(0)
+            .saturating_add(u64::from(params.slack_ms))
     };
     let phase_a_ms = ms(operations, report.int8_mops);
     let phase_b_ms = ms(bytes, report.read_mbs);
@@ -174,18 +184,25 @@ impl Report {
         let mut text = format!(
             "engine        {}\nsizes         N = {}, K = M = {}\nphase A       {} us, {} M int8 operations/s\n\
              phase B       {} us, {} MB/s read\nopening check {} us for one verifier\n",
-            self.engine, self.size, self.kept, self.phase_a_us, self.int8_mops, self.phase_b_us, self.read_mbs, self.check_us
+            self.engine,
+            self.size,
+            self.kept,
+            self.phase_a_us,
+            self.int8_mops,
+            self.phase_b_us,
+            self.read_mbs,
+            self.check_us
         );
         if self.classes.is_empty() {
             text.push_str("classes       unknown: no node was reached for the catalogue\n");
             return text;
         }
-        text.push_str(&format!(
+        let mut rows = vec![format!(
             "\n{:<24} {:>12} {:>12} {:>12} {:>12}  granted\n",
             "class", "A ms", "A limit", "B ms", "B limit"
-        ));
+        )];
         for class in &self.classes {
-            text.push_str(&format!(
+            rows.push(format!(
                 "{:<24} {:>12} {:>12} {:>12} {:>12}  {}\n",
                 class.name,
                 class.phase_a_ms,
@@ -195,9 +212,13 @@ impl Report {
                 if class.granted { "yes" } else { "no" }
             ));
         }
+        text.push_str(&rows.concat());
         let best = self.classes.iter().find(|class| class.granted);
         let verdict = match best {
-            Some(class) => format!("\nby its speed this machine would be granted {:?}\n", class.name),
+            Some(class) => format!(
+                "\nby its speed this machine would be granted {:?}\n",
+                class.name
+            ),
             None => "\nby its speed this machine would be granted no class\n".to_owned(),
         };
         text.push_str(&verdict);
@@ -237,12 +258,33 @@ mod tests {
         // 200 million operations a second need 1007 ms for the classes' 201 million.
         report.int8_mops = 200;
         report.read_mbs = 1000;
-        let classes = vec![class("slow", 1, 2000), class("just", 2, 500), class("fast", 3, 10)];
-        let catalogue = Catalogue { classes, models: Vec::new() };
+        let classes = vec![
+            class("slow", 1, 2000),
+            class("just", 2, 500),
+            class("fast", 3, 10),
+        ];
+        let catalogue = Catalogue {
+            classes,
+            models: Vec::new(),
+        };
         estimate(&mut report, &catalogue, &VerificationParams::default());
-        let granted: Vec<(&str, bool, u64)> =
-            report.classes.iter().map(|class| (class.name.as_str(), class.granted, class.phase_a_ms)).collect();
-        assert_eq!(granted, [("fast", false, 1007), ("just", true, 1007), ("slow", true, 1007)]);
-        assert!(report.table().contains("would be granted \"just\""), "{}", report.table());
+        let granted: Vec<(&str, bool, u64)> = report
+            .classes
+            .iter()
+            .map(|class| (class.name.as_str(), class.granted, class.phase_a_ms))
+            .collect();
+        assert_eq!(
+            granted,
+            [
+                ("fast", false, 1007),
+                ("just", true, 1007),
+                ("slow", true, 1007)
+            ]
+        );
+        assert!(
+            report.table().contains("would be granted \"just\""),
+            "{}",
+            report.table()
+        );
     }
 }

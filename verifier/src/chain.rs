@@ -3,9 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use io_client::{
-    BookingFilter, ChallengeFilter, Client, ClientError, PageRequest, Signer, Wallet,
-};
+use io_client::{BookingFilter, ChallengeFilter, Client, ClientError, PageRequest, Signer, Wallet};
 use io_types::api::{DeviceView, LIMIT_MAX, Page, Status, TransactionResult};
 use io_types::catalogue::Catalogue;
 use io_types::row::{Booking, Challenge, ChallengeStage, VerifierRow};
@@ -116,7 +114,7 @@ impl Chain for NodeChain {
             ..BookingFilter::default()
         };
         let mut found = Vec::new();
-        let mut request = first_page();
+        let mut request = Some(first_page());
         while let Some(page) = request {
             let answer = self.client.bookings(&filter, &page).await?;
             request = next_page(&answer);
@@ -142,7 +140,7 @@ impl Chain for NodeChain {
                 stage: Some(stage),
                 ..ChallengeFilter::default()
             };
-            let mut request = first_page();
+            let mut request = Some(first_page());
             while let Some(page) = request {
                 let answer = self.client.challenges(&filter, &page).await?;
                 request = next_page(&answer);
@@ -171,11 +169,11 @@ impl Chain for NodeChain {
     }
 }
 
-fn first_page() -> Option<PageRequest> {
-    Some(PageRequest {
+fn first_page() -> PageRequest {
+    PageRequest {
         after: None,
         limit: Some(LIMIT_MAX),
-    })
+    }
 }
 
 fn next_page<T>(page: &Page<T>) -> Option<PageRequest> {

@@ -129,10 +129,10 @@ impl<C: Chain> Judge<C> {
             Ok(status) => status.height,
             Err(error) => return Ok(Err(error)),
         };
-        if height != self.height {
-            if let Err(error) = self.refresh(height).await? {
-                return Ok(Err(error));
-            }
+        if height != self.height
+            && let Err(error) = self.refresh(height).await?
+        {
+            return Ok(Err(error));
         }
         let ids: Vec<ChallengeId> = self.tasks.keys().copied().collect();
         for id in ids {
@@ -213,7 +213,8 @@ impl<C: Chain> Judge<C> {
             .records
             .read(row.id)?
             .filter(|record| record.redraws == row.redraws);
-        let committed = mine(&row, self.account).is_some_and(|drawn| drawn.nonce_commitment.is_some());
+        let committed =
+            mine(&row, self.account).is_some_and(|drawn| drawn.nonce_commitment.is_some());
         let record = match found {
             Some(record) => record,
             None if committed => {
@@ -322,7 +323,11 @@ impl<C: Chain> Judge<C> {
             finding,
             replayed,
         } = checked;
-        let Some(task) = self.tasks.get_mut(&id).filter(|task| task.row.redraws == redraws) else {
+        let Some(task) = self
+            .tasks
+            .get_mut(&id)
+            .filter(|task| task.row.redraws == redraws)
+        else {
             return Ok(());
         };
         match finding {
@@ -368,7 +373,8 @@ impl<C: Chain> Judge<C> {
         let Some(task) = self.tasks.get_mut(&id) else {
             return Ok(());
         };
-        let done = mine(&task.row, self.account).is_none_or(|drawn| drawn.nonce_commitment.is_some());
+        let done =
+            mine(&task.row, self.account).is_none_or(|drawn| drawn.nonce_commitment.is_some());
         if done || !task.is_due("commit_nonce", self.height, RESEND_BLOCKS) {
             return Ok(());
         }
@@ -440,14 +446,14 @@ impl<C: Chain> Judge<C> {
             tracing::info!(challenge = %id, device = %task.row.device, ?verdict, times_ms = ?task.record.times_ms, why = task.why.as_deref().unwrap_or("-"), "verdict");
         }
         let commitment = task.record.verdict_commitment(&self.account);
-        if let Some(commitment) = commitment.filter(|_commitment| !is_committed) {
-            if task.is_due("commit_verdict", self.height, RESEND_BLOCKS) {
-                let action = CommitVerdict {
-                    challenge: id,
-                    commitment,
-                };
-                self.outbox.put(Action::CommitVerdict(action));
-            }
+        if let Some(commitment) = commitment.filter(|_commitment| !is_committed)
+            && task.is_due("commit_verdict", self.height, RESEND_BLOCKS)
+        {
+            let action = CommitVerdict {
+                challenge: id,
+                commitment,
+            };
+            self.outbox.put(Action::CommitVerdict(action));
         }
         Ok(())
     }
@@ -477,9 +483,16 @@ impl<C: Chain> Judge<C> {
                 salt: record.salt,
                 body,
             });
-        if (nonce.is_some() || verdict.is_some()) && task.is_due("reveal", self.height, RESEND_BLOCKS) {
-            nonce.into_iter().for_each(|nonce| self.outbox.put(Action::RevealNonce(nonce)));
-            verdict.into_iter().for_each(|verdict| self.outbox.put(Action::RevealVerdict(verdict)));
+        if (nonce.is_some() || verdict.is_some())
+            && task.is_due("reveal", self.height, RESEND_BLOCKS)
+        {
+            let actions = [
+                nonce.map(Action::RevealNonce),
+                verdict.map(Action::RevealVerdict),
+            ];
+            for action in actions.into_iter().flatten() {
+                self.outbox.put(action);
+            }
         }
     }
 }
@@ -536,7 +549,10 @@ impl CheckJob {
             bytes,
             replay,
         } = self;
-        let mut engine = match replay.map(|backend| backend::choose(backend, 1)).transpose() {
+        let mut engine = match replay
+            .map(|backend| backend::choose(backend, 1))
+            .transpose()
+        {
             Ok(chosen) => chosen.and_then(|mut chosen| chosen.engines.pop()),
             Err(why) => {
                 tracing::warn!(%why, "not replayed");
@@ -544,7 +560,9 @@ impl CheckJob {
             }
         };
         match &mut engine {
-            Some(engine) => check::check(&terms, &seed, &roots, &draw, &bytes, Some(engine.as_mut())),
+            Some(engine) => {
+                check::check(&terms, &seed, &roots, &draw, &bytes, Some(engine.as_mut()))
+            }
             None => check::check(&terms, &seed, &roots, &draw, &bytes, None),
         }
     }

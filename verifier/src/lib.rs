@@ -9,12 +9,6 @@
 //!
 //! A verifier may crash at any moment: its nonces and its verdict are on disk, synced, before their commitments are sent.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::arithmetic_side_effects,
-    reason = "a daemon, not consensus: it reads clocks; its sums are of milliseconds, ports and counts"
-)]
-
 pub mod backend;
 pub mod bench;
 pub mod chain;

@@ -2,8 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::disallowed_methods,
-    reason = "the program's own edge: data to stdout, words to stderr, variables read here"
+    reason = "the program's own edge: data to stdout, words to stderr"
 )]
 
 use std::path::PathBuf;
@@ -21,7 +20,11 @@ use io_verifier::{bench, keys, replay, run};
 ///
 /// Settings: defaults, then the file, then variables IO_VERIFIER_FIELD, then flags.
 #[derive(Debug, Parser)]
-#[command(name = "io-verifier", version, after_help = "Exit codes: 0 done, 1 refused, 2 broken.")]
+#[command(
+    name = "io-verifier",
+    version,
+    after_help = "Exit codes: 0 done, 1 refused, 2 broken."
+)]
 struct Arguments {
     /// Configuration file, TOML.
     #[arg(long, global = true, env = "IO_VERIFIER_CONFIG", hide_env = true)]
@@ -102,7 +105,9 @@ async fn main() -> ExitCode {
 /// 1: somebody looked at the request and said no. 2: something is broken or out of reach.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let refused = error.chain().any(|cause| {
-        cause.downcast_ref::<ClientError>().is_some_and(ClientError::is_refusal)
+        cause
+            .downcast_ref::<ClientError>()
+            .is_some_and(ClientError::is_refusal)
             || cause.downcast_ref::<SettingsError>().is_some()
     });
     if refused { 1 } else { 2 }
@@ -112,7 +117,12 @@ fn config_of(arguments: &Arguments) -> Result<Config, SettingsError> {
     let mut flags = vec![
         ("node", arguments.node.clone()),
         ("wallet", arguments.wallet.clone()),
-        ("backend", arguments.backend.map(|backend| format!("{backend:?}").to_lowercase())),
+        (
+            "backend",
+            arguments
+                .backend
+                .map(|backend| format!("{backend:?}").to_lowercase()),
+        ),
     ];
     if let Verb::Run { bind, data } = &arguments.verb {
         flags.push(("bind", bind.clone()));
@@ -135,7 +145,9 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let mut report = bench::measure(&mut chosen, size, kept, rounds)?;
             let client = Client::new(&config.node)?;
             match (client.catalogue().await, client.params().await) {
-                (Ok(catalogue), Ok(params)) => bench::estimate(&mut report, &catalogue, &params.verification),
+                (Ok(catalogue), Ok(params)) => {
+                    bench::estimate(&mut report, &catalogue, &params.verification);
+                }
                 (Err(error), _) | (_, Err(error)) => eprintln!("note: {error}"),
             }
             if json {
@@ -155,7 +167,10 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
             } else {
                 for one in &found {
                     let word = if one.right { "right" } else { "WRONG" };
-                    println!("processor {}: {word}, committed {}, computed {}", one.processor, one.committed, one.computed);
+                    println!(
+                        "processor {}: {word}, committed {}, computed {}",
+                        one.processor, one.committed, one.computed
+                    );
                 }
             }
             if !found.iter().all(|one| one.right) {
@@ -175,9 +190,15 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .with_context(|| format!("log = {:?} is no filter; use one as info or io_verifier=debug", config.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log).with_context(|| {
+        format!(
+            "log = {:?} is no filter; use one as info or io_verifier=debug",
+            config.log
+        )
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if config.log_json {
         log.json().init();
     } else {

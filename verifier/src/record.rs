@@ -70,7 +70,9 @@ fn random() -> Hash {
 
 /// A record that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("record {path}: {why}; without its records a verifier loses its bonds: mend the disk, or restore the folder")]
+#[error(
+    "record {path}: {why}; without its records a verifier loses its bonds: mend the disk, or restore the folder"
+)]
 pub struct RecordError {
     path: String,
     why: String,
@@ -149,8 +151,12 @@ impl Records {
         for entry in fs::read_dir(&self.folder).map_err(|why| error(&self.folder, why))? {
             let path = entry.map_err(|why| error(&self.folder, why))?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str());
-            let is_record = path.extension().is_some_and(|extension| extension == "json");
-            let id = name.filter(|_name| is_record).and_then(|name| name.parse::<ChallengeId>().ok());
+            let is_record = path
+                .extension()
+                .is_some_and(|extension| extension == "json");
+            let id = name
+                .filter(|_name| is_record)
+                .and_then(|name| name.parse::<ChallengeId>().ok());
             found.extend(id);
         }
         found.sort();
@@ -162,7 +168,7 @@ impl Records {
     }
 }
 
-fn error(path: &Path, why: impl ToString) -> RecordError {
+fn error(path: &Path, why: impl std::fmt::Display) -> RecordError {
     RecordError {
         path: path.display().to_string(),
         why: why.to_string(),
@@ -196,7 +202,10 @@ mod tests {
         records.write(&seven).unwrap();
         records.write(&nine).unwrap();
         assert_eq!(records.read(ChallengeId(7)).unwrap(), Some(seven.clone()));
-        let changed = Record { times_ms: None, ..seven };
+        let changed = Record {
+            times_ms: None,
+            ..seven
+        };
         records.write(&changed).unwrap();
         let again = Records::open(&folder.path().join("deep/er")).unwrap();
         assert_eq!(again.read(ChallengeId(7)).unwrap(), Some(changed));

@@ -54,10 +54,14 @@ pub async fn read(what: &str, client: &Client) -> anyhow::Result<Case> {
         });
     }
     let path = Path::new(what);
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{what} is neither a challenge's number nor a file that can be read"))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{what} is no case: {{\"challenge\", \"device\", \"catalogue\"}} as the API gives them"))
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("{what} is neither a challenge's number nor a file that can be read")
+    })?;
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{what} is no case: {{\"challenge\", \"device\", \"catalogue\"}} as the API gives them"
+        )
+    })
 }
 
 /// Replays every processor. A bar on the terminal shows the steps.

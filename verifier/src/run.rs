@@ -26,9 +26,12 @@ const NODE_PAUSE: Duration = Duration::from_secs(1);
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let wallet = Wallet::load(&config.wallet)?;
     let chain = NodeChain::new(&config.node, &wallet)?;
-    let listener = TcpListener::bind(&config.bind)
-        .await
-        .with_context(|| format!("cannot listen on {}; set `bind` to a free address", config.bind))?;
+    let listener = TcpListener::bind(&config.bind).await.with_context(|| {
+        format!(
+            "cannot listen on {}; set `bind` to a free address",
+            config.bind
+        )
+    })?;
     tracing::info!(verifier = %wallet.account(), bind = %listener.local_addr()?, node = %config.node, "started");
     run_on(config, chain, listener, stop).await
 }
@@ -75,7 +78,12 @@ pub async fn run_on<C: Chain>(
 /// Waits for the node.
 async fn first_look<C: Chain>(chain: &C) -> (String, io_types::catalogue::Catalogue) {
     loop {
-        let seen = async { Ok::<_, io_client::ClientError>((chain.status().await?.chain_id, chain.catalogue().await?)) };
+        let seen = async {
+            Ok::<_, io_client::ClientError>((
+                chain.status().await?.chain_id,
+                chain.catalogue().await?,
+            ))
+        };
         match seen.await {
             Ok(seen) => return seen,
             Err(error) => tracing::warn!(%error, "waiting for the node"),

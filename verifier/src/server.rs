@@ -21,7 +21,7 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How often a sign of life is sent.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// A connection on which nothing came for so long is closed.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// Frames that may wait for a slow worker.
 const QUEUE_MAX: usize = 64;
 
@@ -89,7 +89,11 @@ impl Roster {
         let before = self.sessions().insert(device, Session { id, frames });
         if let Some(before) = before {
             let why = format!("{RIVAL}; stop one of the two");
-            if before.frames.try_send(VerifierFrame::Closing { why }).is_err() {
+            if before
+                .frames
+                .try_send(VerifierFrame::Closing { why })
+                .is_err()
+            {
                 tracing::debug!(%device, "the connection before was gone already");
             }
         }
@@ -98,7 +102,10 @@ impl Roster {
 
     fn leave(&self, device: DeviceId, id: u64) {
         let mut sessions = self.sessions();
-        if sessions.get(&device).is_some_and(|session| session.id == id) {
+        if sessions
+            .get(&device)
+            .is_some_and(|session| session.id == id)
+        {
             sessions.remove(&device);
         }
     }
@@ -192,7 +199,11 @@ impl<C: Chain> Server<C> {
                 "version {version} of the frames is not {STREAM_VERSION}: update the older program"
             ));
         }
-        let view = self.chain.device(device).await.map_err(|error| error.to_string())?;
+        let view = self
+            .chain
+            .device(device)
+            .await
+            .map_err(|error| error.to_string())?;
         if view.device.device_key != key {
             return Err(format!("{key} is not the key of device {device}"));
         }
@@ -200,7 +211,10 @@ impl<C: Chain> Server<C> {
             return Err("the signature of the hello is wrong".to_owned());
         }
         if self.roster.len() >= self.workers_max && self.roster.session(device).is_none() {
-            return Err(format!("{} workers are connected, which is the limit", self.workers_max));
+            return Err(format!(
+                "{} workers are connected, which is the limit",
+                self.workers_max
+            ));
         }
         send(socket, &VerifierFrame::Welcome).await?;
         Ok(device)

@@ -25,7 +25,9 @@ pub enum SettingsError {
         why: toml::de::Error,
     },
     /// A field is unknown, missing, or of the wrong kind.
-    #[error("configuration: {why}; fields come from the file, from variables {prefix}FIELD and from flags")]
+    #[error(
+        "configuration: {why}; fields come from the file, from variables {prefix}FIELD and from flags"
+    )]
     Invalid {
         /// What the variables begin with.
         prefix: String,
@@ -142,13 +144,37 @@ mod tests {
     fn later_layers_win_field_by_field() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.toml");
-        std::fs::write(&file, "node = \"file\"\npoll_ms = 2\n[processors]\nquantity = 2\n").unwrap();
-        let environment = variables(&[("X_POLL_MS", "3"), ("X_PROCESSORS__QUANTITY", "4"), ("PATH", "/")]);
-        let all: Example = load(Some(&file), "X_", environment.clone(), &[("node", Some("flag".to_owned()))]).unwrap();
-        assert_eq!(all, Example { node: "flag".to_owned(), poll_ms: 3, processors: Some(Inner { quantity: 4 }) });
+        std::fs::write(
+            &file,
+            "node = \"file\"\npoll_ms = 2\n[processors]\nquantity = 2\n",
+        )
+        .unwrap();
+        let environment = variables(&[
+            ("X_POLL_MS", "3"),
+            ("X_PROCESSORS__QUANTITY", "4"),
+            ("PATH", "/"),
+        ]);
+        let all: Example = load(
+            Some(&file),
+            "X_",
+            environment.clone(),
+            &[("node", Some("flag".to_owned()))],
+        )
+        .unwrap();
+        assert_eq!(
+            all,
+            Example {
+                node: "flag".to_owned(),
+                poll_ms: 3,
+                processors: Some(Inner { quantity: 4 })
+            }
+        );
         let no_flag: Example = load(Some(&file), "X_", environment, &[("node", None)]).unwrap();
         assert_eq!(no_flag.node, "file");
-        assert_eq!(load::<Example>(None, "X_", [], &[]).unwrap(), Example::default());
+        assert_eq!(
+            load::<Example>(None, "X_", [], &[]).unwrap(),
+            Example::default()
+        );
     }
 
     #[test]
@@ -156,11 +182,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.toml");
         std::fs::write(&file, "nodes = \"file\"\n").unwrap();
-        let text = load::<Example>(Some(&file), "X_", [], &[]).unwrap_err().to_string();
+        let text = load::<Example>(Some(&file), "X_", [], &[])
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("unknown field `nodes`"), "{text}");
-        let text = load::<Example>(None, "X_", variables(&[("X_NODES", "1")]), &[]).unwrap_err().to_string();
+        let text = load::<Example>(None, "X_", variables(&[("X_NODES", "1")]), &[])
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("unknown field `nodes`"), "{text}");
-        let missing = load::<Example>(Some(&folder.path().join("b.toml")), "X_", [], &[]).unwrap_err().to_string();
-        assert!(missing.contains("b.toml") && missing.contains("--config"), "{missing}");
+        let missing = load::<Example>(Some(&folder.path().join("b.toml")), "X_", [], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains("b.toml") && missing.contains("--config"),
+            "{missing}"
+        );
     }
 }

@@ -14,7 +14,9 @@ use io_types::{AccountId, ChallengeId, DeviceId, Hash};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TermsError {
     /// The catalogue has no such class.
-    #[error("challenge {challenge} is of class {class}, which the catalogue does not have; compare the versions of node and program")]
+    #[error(
+        "challenge {challenge} is of class {class}, which the catalogue does not have; compare the versions of node and program"
+    )]
     UnknownClass {
         /// The challenge.
         challenge: ChallengeId,
@@ -82,10 +84,9 @@ impl Terms {
                 class: number,
             })?;
         let params = params_of(class);
-        params.check().map_err(|why| TermsError::Params {
-            class: number,
-            why,
-        })?;
+        params
+            .check()
+            .map_err(|why| TermsError::Params { class: number, why })?;
         Ok(Self {
             challenge: challenge.id,
             redraws: challenge.redraws,

@@ -123,9 +123,16 @@ impl Task {
             return;
         }
         self.seen = true;
-        let used = self.row.nonces_used.iter().find(|(verifier, _nonce)| *verifier == account);
+        let used = self
+            .row
+            .nonces_used
+            .iter()
+            .find(|(verifier, _nonce)| *verifier == account);
         if used.is_some_and(|(_verifier, nonce)| *nonce != self.record.first) {
-            self.fail(Verdict::WrongAnswer, "the answer names a nonce that this verifier never sent");
+            self.fail(
+                Verdict::WrongAnswer,
+                "the answer names a nonce that this verifier never sent",
+            );
             return;
         }
         if let Err(why) = self.prepare(account) {
@@ -142,8 +149,12 @@ impl Task {
         for (processor, answer) in (0_u16..).zip(self.row.answers.clone()) {
             let text = |error: crate::terms::TermsError| error.to_string();
             let commit = self.terms.commit(&nonces, &answer).map_err(text)?;
-            let draw = self.terms.draw(&commit, &account, &self.record.second).map_err(text)?;
-            let assembler = Assembler::new(&self.terms.params, &draw).map_err(|error| error.to_string())?;
+            let draw = self
+                .terms
+                .draw(&commit, &account, &self.record.second)
+                .map_err(text)?;
+            let assembler =
+                Assembler::new(&self.terms.params, &draw).map_err(|error| error.to_string())?;
             let seed = self.terms.seed(&nonces, processor).map_err(text)?;
             self.questions.push(Question {
                 seed,
@@ -158,7 +169,12 @@ impl Task {
 
     /// Both times by this machine's clock. What was announced early counts only if it is what was committed to.
     fn times(&self, sent: Instant, now: Instant) -> (u32, u32) {
-        let roots: Vec<Hash> = self.row.answers.iter().map(|answer| answer.root_a).collect();
+        let roots: Vec<Hash> = self
+            .row
+            .answers
+            .iter()
+            .map(|answer| answer.root_a)
+            .collect();
         let end = self
             .committed
             .as_ref()
@@ -183,12 +199,20 @@ impl Task {
     }
 
     /// A piece of the openings of one processor.
-    pub(super) fn opening(&mut self, processor: u16, part: u32, parts: u32, bytes: &[u8]) -> Collected {
+    pub(super) fn opening(
+        &mut self,
+        processor: u16,
+        part: u32,
+        parts: u32,
+        bytes: &[u8],
+    ) -> Collected {
         if self.drawn_at.is_none() {
             return Collected::More;
         }
         let Some(question) = self.questions.get_mut(usize::from(processor)) else {
-            return Collected::Wrong(format!("openings of processor {processor}, which the device does not have"));
+            return Collected::Wrong(format!(
+                "openings of processor {processor}, which the device does not have"
+            ));
         };
         if part == 0 && question.assembler.is_some() {
             // A worker that connected again begins from the first piece.
@@ -256,20 +280,34 @@ impl Task {
     }
 
     /// The verdict, once there is one. `last_call`: the stage is about to end.
-    pub(super) fn verdict(&mut self, openings_within: Duration, last_call: bool) -> Option<Verdict> {
+    pub(super) fn verdict(
+        &mut self,
+        openings_within: Duration,
+        last_call: bool,
+    ) -> Option<Verdict> {
         if let Some(verdict) = self.failed {
             return Some(verdict);
         }
         if let Some(why) = self.unable.clone() {
-            let verdict = if why.starts_with("busy") { Verdict::Busy } else { Verdict::Unreachable };
+            let verdict = if why.starts_with("busy") {
+                Verdict::Busy
+            } else {
+                Verdict::Unreachable
+            };
             self.fail(verdict, &why);
             return Some(verdict);
         }
         if self.record.times_ms.is_none() {
             let (verdict, why) = if self.record.measuring {
-                (Verdict::VerifierFault, "this program restarted while it measured")
+                (
+                    Verdict::VerifierFault,
+                    "this program restarted while it measured",
+                )
             } else {
-                (Verdict::Unreachable, "the device never connected to this verifier")
+                (
+                    Verdict::Unreachable,
+                    "the device never connected to this verifier",
+                )
             };
             self.fail(verdict, why);
             return Some(verdict);
@@ -277,9 +315,16 @@ impl Task {
         if !self.questions.is_empty() && self.right.len() == self.questions.len() {
             return Some(Verdict::Pass);
         }
-        let late = self.drawn_at.is_some_and(|drawn| drawn.elapsed() > openings_within) && !self.all_complete();
+        let late = self
+            .drawn_at
+            .is_some_and(|drawn| drawn.elapsed() > openings_within)
+            && !self.all_complete();
         if late || last_call {
-            let why = if late { "openings did not come in time" } else { "the time for verdicts is over" };
+            let why = if late {
+                "openings did not come in time"
+            } else {
+                "the time for verdicts is over"
+            };
             self.fail(Verdict::NoOpenings, why);
             return Some(Verdict::NoOpenings);
         }
@@ -288,6 +333,8 @@ impl Task {
 
     /// Whether every processor's openings are here: what remains is this machine's own work.
     fn all_complete(&self) -> bool {
-        self.questions.iter().all(|question| question.assembler.is_none())
+        self.questions
+            .iter()
+            .all(|question| question.assembler.is_none())
     }
 }

@@ -68,7 +68,11 @@ pub(crate) fn class() -> Class {
 
 impl World {
     /// A challenge of a device with that many processors, judged by these verifiers, in its first stage.
-    pub(crate) fn new(device_key: AccountId, quantity: u16, verifiers: &[(AccountId, String)]) -> Self {
+    pub(crate) fn new(
+        device_key: AccountId,
+        quantity: u16,
+        verifiers: &[(AccountId, String)],
+    ) -> Self {
         let drawn = |(account, _url): &(AccountId, String)| DrawnVerifier {
             account: *account,
             stake: Amount::new(1),
@@ -149,7 +153,10 @@ impl World {
     }
 
     fn drawn(&mut self, account: AccountId) -> Option<&mut DrawnVerifier> {
-        self.challenge.verifiers.iter_mut().find(|drawn| drawn.account == account)
+        self.challenge
+            .verifiers
+            .iter_mut()
+            .find(|drawn| drawn.account == account)
     }
 
     fn take(&mut self, signer: AccountId, action: &Action) {
@@ -186,9 +193,15 @@ impl World {
         let verifiers = &self.challenge.verifiers;
         let all = |done: fn(&DrawnVerifier) -> bool| verifiers.iter().all(done);
         let next = match self.challenge.stage {
-            ChallengeStage::Nonces if all(|drawn| drawn.nonce_commitment.is_some()) => ChallengeStage::Answer,
-            ChallengeStage::Verdicts if all(|drawn| drawn.verdict_commitment.is_some()) => ChallengeStage::Reveals,
-            ChallengeStage::Reveals if all(|drawn| drawn.nonces.is_some() && drawn.verdict.is_some()) => {
+            ChallengeStage::Nonces if all(|drawn| drawn.nonce_commitment.is_some()) => {
+                ChallengeStage::Answer
+            }
+            ChallengeStage::Verdicts if all(|drawn| drawn.verdict_commitment.is_some()) => {
+                ChallengeStage::Reveals
+            }
+            ChallengeStage::Reveals
+                if all(|drawn| drawn.nonces.is_some() && drawn.verdict.is_some()) =>
+            {
                 self.device.challenge = None;
                 ChallengeStage::Decided
             }
@@ -216,7 +229,10 @@ impl Fake {
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        panic!("{what} did not come about: {:#?}", self.with(|world| world.challenge.clone()));
+        panic!(
+            "{what} did not come about: {:#?}",
+            self.with(|world| world.challenge.clone())
+        );
     }
 }
 
@@ -240,7 +256,11 @@ impl Chain for Fake {
                 chain_time,
                 epoch: chain_time.epoch(),
                 slot: chain_time.slot(),
-                scale: TimeScale { genesis_time: BlockTime(0), chain_start: ChainTime(0), epoch_seconds: 3600 },
+                scale: TimeScale {
+                    genesis_time: BlockTime(0),
+                    chain_start: ChainTime(0),
+                    epoch_seconds: 3600,
+                },
                 catching_up: false,
                 moniker: String::new(),
                 notes: Vec::new(),
@@ -262,12 +282,18 @@ impl Chain for Fake {
     }
 
     async fn catalogue(&self) -> Result<Catalogue, ClientError> {
-        Ok(Catalogue { classes: vec![class()], models: Vec::new() })
+        Ok(Catalogue {
+            classes: vec![class()],
+            models: Vec::new(),
+        })
     }
 
     async fn device(&self, device: DeviceId) -> Result<DeviceView, ClientError> {
         if device != DEVICE {
-            return Err(ClientError::NotFound { url: "test".to_owned(), text: format!("device {device}") });
+            return Err(ClientError::NotFound {
+                url: "test".to_owned(),
+                text: format!("device {device}"),
+            });
         }
         Ok(self.with(|world| DeviceView {
             device: world.device.clone(),
@@ -279,7 +305,10 @@ impl Chain for Fake {
 
     async fn booking(&self, booking: BookingId) -> Result<Booking, ClientError> {
         let found = self.with(|world| world.booking.clone());
-        found.ok_or_else(|| ClientError::NotFound { url: "test".to_owned(), text: format!("booking {booking}") })
+        found.ok_or_else(|| ClientError::NotFound {
+            url: "test".to_owned(),
+            text: format!("booking {booking}"),
+        })
     }
 
     async fn bookings_of(&self, _device: DeviceId) -> Result<Vec<Booking>, ClientError> {
@@ -293,9 +322,17 @@ impl Chain for Fake {
     async fn assigned(&self) -> Result<Vec<Challenge>, ClientError> {
         Ok(self.with(|world| {
             let row = world.challenge.clone();
-            let is_mine = row.verifiers.iter().any(|drawn| drawn.account == self.account);
-            let is_open = row.stage != ChallengeStage::Decided && row.stage != ChallengeStage::AwaitingBeacon;
-            if is_mine && is_open { vec![row] } else { Vec::new() }
+            let is_mine = row
+                .verifiers
+                .iter()
+                .any(|drawn| drawn.account == self.account);
+            let is_open =
+                row.stage != ChallengeStage::Decided && row.stage != ChallengeStage::AwaitingBeacon;
+            if is_mine && is_open {
+                vec![row]
+            } else {
+                Vec::new()
+            }
         }))
     }
 
@@ -303,7 +340,11 @@ impl Chain for Fake {
         Ok(self.with(|world| world.verifiers.clone()))
     }
 
-    async fn submit(&self, _lane: Lane, actions: Vec<Action>) -> Result<TransactionResult, ClientError> {
+    async fn submit(
+        &self,
+        _lane: Lane,
+        actions: Vec<Action>,
+    ) -> Result<TransactionResult, ClientError> {
         let height = self.with(|world| {
             for action in actions {
                 world.take(self.account, &action);
@@ -314,6 +355,12 @@ impl Chain for Fake {
             }
             Height(world.height)
         });
-        Ok(TransactionResult { hash: Hash::ZERO, height: Some(height), code: 0, log: String::new(), events: Vec::new() })
+        Ok(TransactionResult {
+            hash: Hash::ZERO,
+            height: Some(height),
+            code: 0,
+            log: String::new(),
+            events: Vec::new(),
+        })
     }
 }

@@ -53,8 +53,13 @@ impl Engines {
     /// The first processor that could not, and why.
     pub fn fill(&self, work: &Work) -> Result<Vec<Hash>, String> {
         on_all(&mut self.lock(), work, |engine, processor| {
-            let seed = work.terms.seed(&work.nonces, processor).map_err(|error| error.to_string())?;
-            let filled = engine.fill(&work.terms.params, &seed).map_err(|error| error.to_string())?;
+            let seed = work
+                .terms
+                .seed(&work.nonces, processor)
+                .map_err(|error| error.to_string())?;
+            let filled = engine
+                .fill(&work.terms.params, &seed)
+                .map_err(|error| error.to_string())?;
             Ok(Hash(filled.root_a))
         })
     }
@@ -65,7 +70,10 @@ impl Engines {
     /// The first processor that could not, or that computed wrongly.
     pub fn walk(&self, work: &Work, roots: &[Hash], check_elements: u32) -> Result<Answer, String> {
         let processors = on_all(&mut self.lock(), work, |engine, processor| {
-            let root_a = roots.get(usize::from(processor)).copied().unwrap_or(Hash::ZERO);
+            let root_a = roots
+                .get(usize::from(processor))
+                .copied()
+                .unwrap_or(Hash::ZERO);
             let walked = engine.walk().map_err(|error| error.to_string())?;
             let answer = ProcessorAnswer {
                 root_a,
@@ -96,14 +104,18 @@ impl Engines {
         let commit = commits
             .get(usize::from(processor))
             .ok_or_else(|| format!("there is no processor {processor}"))?;
-        let draw = terms.draw(&commit.0, &verifier, &second).map_err(|error| error.to_string())?;
+        let draw = terms
+            .draw(&commit.0, &verifier, &second)
+            .map_err(|error| error.to_string())?;
         let mut engines = self.lock();
         let engine = engines
             .get_mut(usize::from(processor))
             .ok_or_else(|| format!("there is no processor {processor}"))?;
         let openings = engine.open(&draw).map_err(|error| error.to_string())?;
         drop(engines);
-        openings.encode(&terms.params, &draw).map_err(|error| error.to_string())
+        openings
+            .encode(&terms.params, &draw)
+            .map_err(|error| error.to_string())
     }
 
     /// Gives all memory back.
@@ -122,7 +134,9 @@ fn on_all<T: Send>(
 ) -> Result<Vec<T>, String> {
     let (have, need) = (engines.len(), usize::from(work.terms.quantity));
     if have < need {
-        return Err(format!("the device has {need} processors on chain, this machine has {have}"));
+        return Err(format!(
+            "the device has {need} processors on chain, this machine has {have}"
+        ));
     }
     std::thread::scope(|scope| {
         let act = &act;
@@ -132,7 +146,9 @@ fn on_all<T: Send>(
             .collect();
         let mut results = Vec::new();
         for (processor, thread) in threads.into_iter().enumerate() {
-            let result = thread.join().unwrap_or_else(|_panic| Err("its thread ended".to_owned()));
+            let result = thread
+                .join()
+                .unwrap_or_else(|_panic| Err("its thread ended".to_owned()));
             results.push(result.map_err(|why| format!("processor {processor}: {why}"))?);
         }
         Ok(results)
@@ -151,14 +167,27 @@ fn self_check(
     }
     let text = |error: &dyn std::error::Error| error.to_string();
     let shape = work.terms.params.shape().map_err(|error| text(&error))?;
-    let seed = work.terms.seed(&work.nonces, processor).map_err(|error| text(&error))?;
+    let seed = work
+        .terms
+        .seed(&work.nonces, processor)
+        .map_err(|error| text(&error))?;
     let mut entropy = [0; 32];
     rand::rngs::OsRng.fill_bytes(&mut entropy);
     let draw = Draw {
-        elements: (0..elements).map(|index| Element::draw(&shape, &entropy, index)).collect(),
+        elements: (0..elements)
+            .map(|index| Element::draw(&shape, &entropy, index))
+            .collect(),
         walks: vec![WalkIndex::draw(&shape, &entropy, 0)],
     };
     let openings: Openings = engine.open(&draw).map_err(|error| text(&error))?;
-    check_openings(&work.terms.params, &seed, &roots_of(answer), &draw, &openings)
-        .map_err(|error| format!("its own work is wrong, so nothing was committed ({error}): test its memory"))
+    check_openings(
+        &work.terms.params,
+        &seed,
+        &roots_of(answer),
+        &draw,
+        &openings,
+    )
+    .map_err(|error| {
+        format!("its own work is wrong, so nothing was committed ({error}): test its memory")
+    })
 }

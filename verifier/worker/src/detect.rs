@@ -51,7 +51,10 @@ pub fn detect(catalogue: Option<&Catalogue>) -> Detected {
             absent: Some("NVML shows no card".to_owned()),
         },
         Ok(cards) => Detected {
-            processors: cards.into_iter().map(|card| processor(card, catalogue)).collect(),
+            processors: cards
+                .into_iter()
+                .map(|card| processor(card, catalogue))
+                .collect(),
             absent: None,
         },
         Err(error) => Detected {
@@ -79,7 +82,9 @@ fn processor(card: io_gpu::Facts, catalogue: Option<&Catalogue>) -> Processor {
         memory_mib,
         memory_free_mib: card.memory_free.map(mib),
         sm_clock_mhz: card.sm_clock_mhz,
-        capability: card.capability.map(|(major, minor)| format!("{major}.{minor}")),
+        capability: card
+            .capability
+            .map(|(major, minor)| format!("{major}.{minor}")),
         mig: card.mig,
         ecc: card.ecc,
         processes: card.processes.iter().map(|process| process.pid).collect(),
@@ -87,7 +92,11 @@ fn processor(card: io_gpu::Facts, catalogue: Option<&Catalogue>) -> Processor {
 }
 
 /// The model whose every word stands in the product name and whose memory is nearest.
-pub fn model_of<'c>(name: &str, memory_mib: Option<u64>, catalogue: &'c Catalogue) -> Option<&'c Model> {
+pub fn model_of<'c>(
+    name: &str,
+    memory_mib: Option<u64>,
+    catalogue: &'c Catalogue,
+) -> Option<&'c Model> {
     let plain = |text: &str| -> Vec<String> {
         text.to_ascii_lowercase()
             .split(|letter: char| !letter.is_ascii_alphanumeric())
@@ -99,16 +108,26 @@ pub fn model_of<'c>(name: &str, memory_mib: Option<u64>, catalogue: &'c Catalogu
     let has = |model: &&Model| {
         let own = plain(&model.name);
         // "SXM" and "PCIe" are not in every product name.
-        let wanted = own.iter().filter(|word| !["sxm", "pcie", "nvl"].contains(&word.as_str()));
+        let wanted = own
+            .iter()
+            .filter(|word| !["sxm", "pcie", "nvl"].contains(&word.as_str()));
         !own.is_empty() && wanted.clone().all(|word| words.contains(word)) && wanted.count() > 0
     };
-    let distance = |model: &&Model| memory_mib.map_or(0, |mib| mib.abs_diff(u64::from(model.vram_mib)));
-    let named = |model: &&Model| plain(&model.name).iter().filter(|word| words.contains(word)).count();
-    catalogue
-        .models
-        .iter()
-        .filter(has)
-        .min_by_key(|model| (distance(model).div_euclid(4096), std::cmp::Reverse(named(model)), model.id))
+    let distance =
+        |model: &&Model| memory_mib.map_or(0, |mib| mib.abs_diff(u64::from(model.vram_mib)));
+    let named = |model: &&Model| {
+        plain(&model.name)
+            .iter()
+            .filter(|word| words.contains(word))
+            .count()
+    };
+    catalogue.models.iter().filter(has).min_by_key(|model| {
+        (
+            distance(model).div_euclid(4096),
+            std::cmp::Reverse(named(model)),
+            model.id,
+        )
+    })
 }
 
 impl Detected {
@@ -122,19 +141,21 @@ impl Detected {
         let mut text = format!("{} processors, driver {driver}\n", self.processors.len());
         for one in &self.processors {
             let unknown = || "unknown".to_owned();
-            text.push_str(&format!(
+            let row = format!(
                 "  {}: {}, {} MiB ({} free), capability {}, MIG {}, ECC {}, {} processes, {}, model {}\n",
                 one.index,
                 one.name.clone().unwrap_or_else(unknown),
                 one.memory_mib.map_or_else(unknown, |mib| mib.to_string()),
-                one.memory_free_mib.map_or_else(unknown, |mib| mib.to_string()),
+                one.memory_free_mib
+                    .map_or_else(unknown, |mib| mib.to_string()),
                 one.capability.clone().unwrap_or_else(unknown),
                 one.mig.map_or("none", |on| if on { "on" } else { "off" }),
                 one.ecc.map_or("none", |on| if on { "on" } else { "off" }),
                 one.processes.len(),
                 one.uuid,
                 one.model.clone().unwrap_or_else(unknown),
-            ));
+            );
+            text.push_str(&row);
         }
         text
     }
@@ -170,7 +191,10 @@ mod tests {
             model(4, "A100-40", 40_960),
             model(5, "RTX 4090 Ti", 24_564),
         ];
-        let catalogue = Catalogue { classes: Vec::new(), models };
+        let catalogue = Catalogue {
+            classes: Vec::new(),
+            models,
+        };
         let cases = [
             ("NVIDIA GeForce RTX 4090", Some(24_564), Some(1)),
             ("NVIDIA H100 PCIe", Some(81_559), Some(3)),
@@ -189,7 +213,11 @@ mod tests {
         if detected.processors.is_empty() {
             let why = detected.absent.clone().unwrap();
             assert!(!why.is_empty());
-            assert!(detected.table().starts_with("no processors found: "), "{}", detected.table());
+            assert!(
+                detected.table().starts_with("no processors found: "),
+                "{}",
+                detected.table()
+            );
         } else {
             assert!(detected.table().contains("processors, driver"));
         }

@@ -15,7 +15,7 @@ pub struct HomeError {
     why: String,
 }
 
-fn error(path: &Path, why: impl ToString) -> HomeError {
+fn error(path: &Path, why: impl std::fmt::Display) -> HomeError {
     HomeError {
         path: path.display().to_string(),
         why: why.to_string(),
@@ -26,7 +26,8 @@ fn error(path: &Path, why: impl ToString) -> HomeError {
 #[derive(Debug)]
 pub struct Home {
     folder: PathBuf,
-    _lock: Option<File>,
+    /// Held as long as this lives.
+    lock: Option<File>,
 }
 
 impl Home {
@@ -38,9 +39,13 @@ impl Home {
         let mut home = Self::open(folder)?;
         let path = home.folder.join("lock");
         let file = File::create(&path).map_err(|why| error(&path, why))?;
-        file.try_lock()
-            .map_err(|_held| error(&path, "another worker runs on this folder: stop it, or set `data` to another"))?;
-        home._lock = Some(file);
+        file.try_lock().map_err(|_held| {
+            error(
+                &path,
+                "another worker runs on this folder: stop it, or set `data` to another",
+            )
+        })?;
+        home.lock = Some(file);
         Ok(home)
     }
 
@@ -52,7 +57,7 @@ impl Home {
         fs::create_dir_all(folder).map_err(|why| error(folder, why))?;
         Ok(Self {
             folder: folder.to_owned(),
-            _lock: None,
+            lock: None,
         })
     }
 

@@ -94,7 +94,10 @@ impl<C: Chain> Runner<C> {
         let Some(booking) = device.booking else {
             return Ok(());
         };
-        if self.failed_at.is_some_and(|failed| failed.elapsed() < PAUSE) {
+        if self
+            .failed_at
+            .is_some_and(|failed| failed.elapsed() < PAUSE)
+        {
             return Ok(());
         }
         let booking = match self.chain.booking(booking).await {
@@ -104,10 +107,9 @@ impl<C: Chain> Runner<C> {
                 return Ok(());
             }
         };
-        let due = booking
-            .parts
-            .iter()
-            .any(|part| part.device == device.id && part.delivered_at.is_none() && part.ended.is_none());
+        let due = booking.parts.iter().any(|part| {
+            part.device == device.id && part.delivered_at.is_none() && part.ended.is_none()
+        });
         if !due {
             return Ok(());
         }
@@ -118,29 +120,36 @@ impl<C: Chain> Runner<C> {
         Ok(())
     }
 
-    async fn deliver(&mut self, booking: &Booking, device: &Device) -> Result<Result<(), String>, HomeError> {
-        let known = self.jobs.started.iter().find(|started| started.job.booking == booking.id);
-        let details = match known {
-            Some(started) => started.details.clone(),
-            None => {
-                let job = Job {
-                    booking: booking.id,
-                    device: device.id,
-                    renter: booking.renter,
-                    processors: device.spec.quantity,
-                    hours: booking.hours,
-                };
-                let details = match self.start(&job).await {
-                    Ok(details) => details,
-                    Err(why) => return Ok(Err(why)),
-                };
-                self.jobs.started.push(Started {
-                    job,
-                    details: details.clone(),
-                });
-                self.home.write(FILE, &self.jobs)?;
-                details
-            }
+    async fn deliver(
+        &mut self,
+        booking: &Booking,
+        device: &Device,
+    ) -> Result<Result<(), String>, HomeError> {
+        let known = self
+            .jobs
+            .started
+            .iter()
+            .find(|started| started.job.booking == booking.id);
+        let details = if let Some(started) = known {
+            started.details.clone()
+        } else {
+            let job = Job {
+                booking: booking.id,
+                device: device.id,
+                renter: booking.renter,
+                processors: device.spec.quantity,
+                hours: booking.hours,
+            };
+            let details = match self.start(&job).await {
+                Ok(details) => details,
+                Err(why) => return Ok(Err(why)),
+            };
+            self.jobs.started.push(Started {
+                job,
+                details: details.clone(),
+            });
+            self.home.write(FILE, &self.jobs)?;
+            details
         };
         let sealed = match seal(&booking.renter, details.as_bytes()) {
             Ok(sealed) => sealed,
@@ -151,27 +160,36 @@ impl<C: Chain> Runner<C> {
             device: device.id,
             sealed,
         };
-        Ok(match self.chain.submit(Lane::Market, vec![Action::Deliver(action)]).await {
-            Ok(_done) => {
-                tracing::info!(booking = %booking.id, "delivered");
-                Ok(())
-            }
-            Err(error) => Err(error.to_string()),
-        })
+        Ok(
+            match self
+                .chain
+                .submit(Lane::Market, vec![Action::Deliver(action)])
+                .await
+            {
+                Ok(_done) => {
+                    tracing::info!(booking = %booking.id, "delivered");
+                    Ok(())
+                }
+                Err(error) => Err(error.to_string()),
+            },
+        )
     }
 
     async fn start(&self, job: &Job) -> Result<String, String> {
         tracing::info!(booking = %job.booking, hook = %self.config.start_hook, "starting");
         if self.config.start_hook.is_empty() {
-            return Ok(format!("device {}: its supplier has set no start hook", job.device));
+            return Ok(format!(
+                "device {}: its supplier has set no start hook",
+                job.device
+            ));
         }
         let details = hook(&self.config.start_hook, job, self.config.hook_seconds).await?;
         let details = details.trim().to_owned();
         match details.len() {
             0 => Err("the start hook printed no connection details".to_owned()),
-            len if len > DETAILS_BYTES_MAX => {
-                Err(format!("the start hook printed {len} bytes, at most {DETAILS_BYTES_MAX} can be delivered"))
-            }
+            len if len > DETAILS_BYTES_MAX => Err(format!(
+                "the start hook printed {len} bytes, at most {DETAILS_BYTES_MAX} can be delivered"
+            )),
             _ => Ok(details),
         }
     }
@@ -206,14 +224,20 @@ pub async fn hook(program: &str, job: &Job, seconds: u64) -> Result<String, Stri
                 tracing::debug!(%error, "the hook did not read the job");
             }
         }
-        let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
+        let output = child
+            .wait_with_output()
+            .await
+            .map_err(|error| error.to_string())?;
         if !output.status.success() {
             return Err(format!("{program} ended with {}", output.status));
         }
-        String::from_utf8(output.stdout).map_err(|error| format!("{program} printed no text: {error}"))
+        String::from_utf8(output.stdout)
+            .map_err(|error| format!("{program} printed no text: {error}"))
     };
     match tokio::time::timeout(Duration::from_secs(seconds.max(1)), run).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(format!("{program} took longer than {seconds} s and was ended")),
+        Err(_elapsed) => Err(format!(
+            "{program} took longer than {seconds} s and was ended"
+        )),
     }
 }

@@ -9,12 +9,6 @@
 //!
 //! Nothing that NVML says is evidence; a class is granted for what the challenge shows.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::arithmetic_side_effects,
-    reason = "a daemon, not consensus: it reads clocks; its sums are of milliseconds, slots and counts"
-)]
-
 // Worker and verifier must agree on these to the bit and neither may use the other: ADR 0070.
 #[path = "../../src/backend.rs"]
 pub mod backend;

@@ -23,7 +23,7 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How often a sign of life is sent.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// A connection on which nothing came for so long is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -136,7 +136,12 @@ impl Dialler {
                 }
                 End::Rival(why) => {
                     let verifier = self.verifier;
-                    if self.events.send(LinkEvent::Rival { verifier, why }).await.is_err() {
+                    if self
+                        .events
+                        .send(LinkEvent::Rival { verifier, why })
+                        .await
+                        .is_err()
+                    {
                         tracing::debug!("the worker stops already");
                     }
                     return;
@@ -151,7 +156,8 @@ impl Dialler {
     /// Dials and says hello.
     async fn connect(&self) -> Result<Socket, End> {
         let lost = |error: tokio_tungstenite::tungstenite::Error| End::Lost(error.to_string());
-        let dial = tokio_tungstenite::connect_async_with_config(&self.url, Some(wire::limits()), true);
+        let dial =
+            tokio_tungstenite::connect_async_with_config(&self.url, Some(wire::limits()), true);
         let (mut socket, _response) = dial.await.map_err(lost)?;
         let (version, verifier, nonce) = match next(&mut socket).await? {
             VerifierFrame::Hello {
@@ -163,7 +169,9 @@ impl Dialler {
             VerifierFrame::Welcome
             | VerifierFrame::Nonce { .. }
             | VerifierFrame::Draw { .. }
-            | VerifierFrame::Alive => return Err(End::Lost("its first frame is no hello".to_owned())),
+            | VerifierFrame::Alive => {
+                return Err(End::Lost("its first frame is no hello".to_owned()));
+            }
         };
         if version != STREAM_VERSION {
             return Err(End::Lost(format!(
@@ -171,7 +179,10 @@ impl Dialler {
             )));
         }
         if verifier != self.verifier {
-            return Err(End::Lost(format!("{verifier} answers, the chain's list says {}", self.verifier)));
+            return Err(End::Lost(format!(
+                "{verifier} answers, the chain's list says {}",
+                self.verifier
+            )));
         }
         let Identity {
             key,

@@ -2,8 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::disallowed_methods,
-    reason = "the program's own edge: data to stdout, words to stderr, variables read here"
+    reason = "the program's own edge: data to stdout, words to stderr"
 )]
 
 use std::path::PathBuf;
@@ -25,7 +24,11 @@ use io_worker::{detect, register, run};
 ///
 /// Settings: defaults, then the file, then variables IO_WORKER_FIELD, then flags.
 #[derive(Debug, Parser)]
-#[command(name = "io-worker", version, after_help = "Exit codes: 0 done, 1 refused, 2 broken.")]
+#[command(
+    name = "io-worker",
+    version,
+    after_help = "Exit codes: 0 done, 1 refused, 2 broken."
+)]
 struct Arguments {
     /// Configuration file, TOML.
     #[arg(long, global = true, env = "IO_WORKER_CONFIG", hide_env = true)]
@@ -113,7 +116,9 @@ async fn main() -> ExitCode {
 /// 1: somebody looked at the request and said no. 2: something is broken or out of reach.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let refused = error.chain().any(|cause| {
-        cause.downcast_ref::<ClientError>().is_some_and(ClientError::is_refusal)
+        cause
+            .downcast_ref::<ClientError>()
+            .is_some_and(ClientError::is_refusal)
             || cause.downcast_ref::<SettingsError>().is_some()
             || cause.downcast_ref::<ProverEnd>().is_some()
     });
@@ -126,9 +131,17 @@ fn config_of(arguments: &Arguments) -> Result<Config, SettingsError> {
         ("wallet", arguments.wallet.clone()),
         ("data", arguments.data.clone()),
     ];
-    if let Verb::Run { device, backend, declared } = &arguments.verb {
+    if let Verb::Run {
+        device,
+        backend,
+        declared,
+    } = &arguments.verb
+    {
         flags.push(("device", device.map(|device| device.to_string())));
-        flags.push(("backend", backend.map(|backend| format!("{backend:?}").to_lowercase())));
+        flags.push((
+            "backend",
+            backend.map(|backend| format!("{backend:?}").to_lowercase()),
+        ));
         flags.push(("declared", declared.then(|| "true".to_owned())));
     }
     if let Verb::Status { device } = &arguments.verb {
@@ -196,7 +209,12 @@ async fn register_device(config: &Config, registration: Registration) -> anyhow:
     let catalogue = client.catalogue().await?;
     let detected = detect::detect(Some(&catalogue));
     let name = model
-        .or_else(|| detected.processors.first().and_then(|one| one.model.clone()))
+        .or_else(|| {
+            detected
+                .processors
+                .first()
+                .and_then(|one| one.model.clone())
+        })
         .context("NVML shows no card of the catalogue: name one with --model")?;
     let model = register::model(&catalogue, &name)?;
     let found = u16::try_from(detected.processors.len()).unwrap_or(u16::MAX);
@@ -211,13 +229,26 @@ async fn register_device(config: &Config, registration: Registration) -> anyhow:
     };
     let key = register::device_key(&config.wallet)?;
     let owner = Wallet::load(&owner)?;
-    register::register(client, &owner, key.account(), spec, &Home::open(&config.data)?).await
+    register::register(
+        client,
+        &owner,
+        key.account(),
+        spec,
+        &Home::open(&config.data)?,
+    )
+    .await
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .with_context(|| format!("log = {:?} is no filter; use one as info or io_worker=debug", config.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log).with_context(|| {
+        format!(
+            "log = {:?} is no filter; use one as info or io_worker=debug",
+            config.log
+        )
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if config.log_json {
         log.json().init();
     } else {

@@ -134,7 +134,7 @@ impl<C: Chain> Prover<C> {
                     None => return Ok(()),
                 },
                 Some(event) = from_links.recv() => match event {
-                    LinkEvent::Frame { verifier, frame } => prover.frame(verifier, frame),
+                    LinkEvent::Frame { verifier, frame } => prover.frame(verifier, &frame),
                     LinkEvent::Rival { verifier, why } => return Err(ProverEnd::Rival { verifier, why }),
                 },
                 Some(result) = from_threads.recv() => prover.result(result),
@@ -156,10 +156,9 @@ impl<C: Chain> Prover<C> {
             return;
         };
         let (row, device) = *found;
-        let same = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.terms.challenge == row.id && current.terms.redraws == row.redraws);
+        let same = self.current.as_ref().is_some_and(|current| {
+            current.terms.challenge == row.id && current.terms.redraws == row.redraws
+        });
         if !same {
             self.drop_current();
             if let Err(why) = self.take_on(&row, &device).await {
@@ -169,7 +168,10 @@ impl<C: Chain> Prover<C> {
         }
         if let Some(current) = &mut self.current {
             current.stage = row.stage;
-            let committed = row.verifiers.iter().filter(|drawn| drawn.nonce_commitment.is_some());
+            let committed = row
+                .verifiers
+                .iter()
+                .filter(|drawn| drawn.nonce_commitment.is_some());
             current.committed = committed.map(|drawn| drawn.account).collect();
             if row.stage == ChallengeStage::Verdicts && matches!(current.phase, Phase::Waiting) {
                 tracing::info!(challenge = %row.id, "the answer is on chain and its work is lost: doing it again");
@@ -198,9 +200,17 @@ impl<C: Chain> Prover<C> {
         let terms = Terms::new(row, device, &self.catalogue).map_err(|error| error.to_string())?;
         let verifiers = self.chain.verifiers().await.map_err(text)?;
         let mut links = BTreeMap::new();
-        for verifier in verifiers.into_iter().filter(|verifier| terms.drawn.contains(&verifier.account)) {
+        for verifier in verifiers
+            .into_iter()
+            .filter(|verifier| terms.drawn.contains(&verifier.account))
+        {
             let identity = Arc::clone(&self.identity);
-            let link = Link::dial(verifier.url, verifier.account, identity, self.link_events.clone());
+            let link = Link::dial(
+                verifier.url,
+                verifier.account,
+                identity,
+                self.link_events.clone(),
+            );
             links.insert(verifier.account, link);
         }
         tracing::info!(challenge = %row.id, verifiers = links.len(), stage = ?row.stage, "challenged");
@@ -219,12 +229,12 @@ impl<C: Chain> Prover<C> {
         Ok(())
     }
 
-    fn frame(&mut self, verifier: AccountId, frame: VerifierFrame) {
+    fn frame(&mut self, verifier: AccountId, frame: &VerifierFrame) {
         let Some(current) = &mut self.current else {
             return;
         };
         let id = current.terms.challenge;
-        match frame {
+        match *frame {
             VerifierFrame::Nonce { challenge, first } if challenge == id => {
                 current.nonces.entry(verifier).or_insert(first);
                 self.begin_if_ready();
@@ -254,9 +264,17 @@ impl<C: Chain> Prover<C> {
         }
         let since = *current.enough_at.get_or_insert_with(Instant::now);
         let known = !current.committed.is_empty() && current.stage != ChallengeStage::Nonces;
-        let all = known && current.committed.iter().all(|account| current.nonces.contains_key(account));
+        let all = known
+            && current
+                .committed
+                .iter()
+                .all(|account| current.nonces.contains_key(account));
         if all || since.elapsed() >= grace {
-            let nonces = current.nonces.iter().map(|(account, nonce)| (*account, *nonce)).collect();
+            let nonces = current
+                .nonces
+                .iter()
+                .map(|(account, nonce)| (*account, *nonce))
+                .collect();
             self.compute(nonces);
         }
     }
@@ -307,7 +325,13 @@ impl<C: Chain> Prover<C> {
             return;
         }
         match result {
-            Done::Filled(_, _, roots) => tell_all(current, &WorkerFrame::PhaseA { challenge: id, roots }),
+            Done::Filled(_, _, roots) => tell_all(
+                current,
+                &WorkerFrame::PhaseA {
+                    challenge: id,
+                    roots,
+                },
+            ),
             Done::Answered(_, _, Ok(answer)) => {
                 tracing::info!(challenge = %id, "computed");
                 let commits = answer.commits.clone();
@@ -319,7 +343,13 @@ impl<C: Chain> Prover<C> {
                     };
                     tokio::spawn(send_answer(self.chain.clone(), action));
                 }
-                tell_all(current, &WorkerFrame::Committed { challenge: id, commits });
+                tell_all(
+                    current,
+                    &WorkerFrame::Committed {
+                        challenge: id,
+                        commits,
+                    },
+                );
                 current.phase = Phase::Answered(answer);
                 self.open_asked();
             }
@@ -373,7 +403,10 @@ fn busy(watch_cards: bool) -> Result<(), String> {
     let own = std::process::id();
     for card in io_gpu::facts().unwrap_or_default() {
         if let Some(process) = card.processes.iter().find(|process| process.pid != own) {
-            return Err(format!("busy: process {} uses card {}", process.pid, card.uuid));
+            return Err(format!(
+                "busy: process {} uses card {}",
+                process.pid, card.uuid
+            ));
         }
     }
     Ok(())
@@ -382,7 +415,10 @@ fn busy(watch_cards: bool) -> Result<(), String> {
 async fn send_answer<C: Chain>(chain: C, action: CommitAnswer) {
     let id = action.challenge;
     for _try in 0..SEND_TRIES {
-        match chain.submit(Lane::Challenge, vec![Action::CommitAnswer(action.clone())]).await {
+        match chain
+            .submit(Lane::Challenge, vec![Action::CommitAnswer(action.clone())])
+            .await
+        {
             Ok(_done) => {
                 tracing::info!(challenge = %id, "answered");
                 return;
@@ -411,7 +447,10 @@ impl Opening {
     fn serve(self) {
         for processor in 0..self.terms.quantity {
             let asked = (self.verifier, self.second);
-            let bytes = match self.engines.open(&self.terms, &self.commits, processor, asked) {
+            let bytes = match self
+                .engines
+                .open(&self.terms, &self.commits, processor, asked)
+            {
                 Ok(bytes) => bytes,
                 Err(why) => {
                     tracing::error!(challenge = %self.terms.challenge, processor, %why, "cannot open");

@@ -40,10 +40,18 @@ pub fn device_key(path: &Path) -> anyhow::Result<Wallet> {
 /// # Errors
 /// No such model; the text lists those that there are.
 pub fn model<'c>(catalogue: &'c Catalogue, text: &str) -> anyhow::Result<&'c Model> {
-    let same = |model: &&Model| model.name.eq_ignore_ascii_case(text) || model.id.0.to_string() == text;
+    let same =
+        |model: &&Model| model.name.eq_ignore_ascii_case(text) || model.id.0.to_string() == text;
     catalogue.models.iter().find(same).with_context(|| {
-        let names: Vec<&str> = catalogue.models.iter().map(|model| model.name.as_str()).collect();
-        format!("{text:?} is no model of the catalogue; there are {}", names.join(", "))
+        let names: Vec<&str> = catalogue
+            .models
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect();
+        format!(
+            "{text:?} is no model of the catalogue; there are {}",
+            names.join(", ")
+        )
     })
 }
 
@@ -63,19 +71,26 @@ pub async fn register(
         device_key,
         client_id: client_id(),
     };
-    let done = Signer::new(client, owner).send(vec![Action::RegisterDevice(action)]).await?;
+    let done = Signer::new(client, owner)
+        .send(vec![Action::RegisterDevice(action)])
+        .await?;
     let number = |event: &Event| {
         if let Event::DeviceRegistered { device, .. } = event {
             return Some(*device);
         }
         None
     };
-    let device = done
-        .events
-        .iter()
-        .find_map(number)
-        .context("the node did not say which number the device has; look with `io device list`")?;
-    home.write(FILE, &Noted { device, key: device_key })?;
+    let device =
+        done.events.iter().find_map(number).context(
+            "the node did not say which number the device has; look with `io device list`",
+        )?;
+    home.write(
+        FILE,
+        &Noted {
+            device,
+            key: device_key,
+        },
+    )?;
     Ok(device)
 }
 
@@ -85,5 +100,7 @@ pub async fn register(
 /// A file that is broken.
 pub fn noted(home: &Home, key: AccountId) -> anyhow::Result<Option<DeviceId>> {
     let noted: Option<Noted> = home.read(FILE)?;
-    Ok(noted.filter(|noted| noted.key == key).map(|noted| noted.device))
+    Ok(noted
+        .filter(|noted| noted.key == key)
+        .map(|noted| noted.device))
 }

@@ -31,6 +31,13 @@ const NODE_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What a supplier must mend: the wallet, the folder, the device, cards that are not there; or another worker with this key.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // Verifiers behind a reverse proxy are dialled by TLS. Only the first call of a process installs anything.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("the TLS provider was installed before");
+    }
     let wallet = Wallet::load(&config.wallet)?;
     let chain = NodeChain::new(&config.node, &wallet)?;
     run_on(config, chain, &wallet, stop).await
@@ -60,14 +67,19 @@ pub async fn run_on<C: Chain>(
     };
     let row = view.device;
     if row.device_key != wallet.account() {
-        bail!("device {device} has the key {}, this wallet is {}: correct `wallet` or `device`", row.device_key, wallet.account());
+        bail!(
+            "device {device} has the key {}, this wallet is {}: correct `wallet` or `device`",
+            row.device_key,
+            wallet.account()
+        );
     }
     let chosen = backend::choose(config.backend, row.spec.quantity).map_err(anyhow::Error::msg)?;
     let on_cards = chosen.why.starts_with("backend cuda");
     if !on_cards && !config.declared {
         bail!(
             "no cards can be used for the {} processors of device {device} ({}); on a network of test classes set `declared = true`",
-            row.spec.quantity, chosen.why
+            row.spec.quantity,
+            chosen.why
         );
     }
     tracing::info!(%device, key = %wallet.account(), node = %config.node, engines = %chosen.why, "started");
@@ -82,7 +94,13 @@ pub async fn run_on<C: Chain>(
         watch_cards: on_cards,
     };
     let (notices, prover_notices) = mpsc::channel(64);
-    let prover = Prover::run(chain.clone(), settings, Engines::new(chosen.engines), identity, prover_notices);
+    let prover = Prover::run(
+        chain.clone(),
+        settings,
+        Engines::new(chosen.engines),
+        identity,
+        prover_notices,
+    );
     let (views, job_views) = watch::channel(None);
     let runner = Runner::open(chain.clone(), config.clone(), Home::open(&config.data)?)?;
     let keeper = Keeper {
@@ -107,11 +125,15 @@ pub async fn run_on<C: Chain>(
 /// Waits for the node; a device that does not exist is an error.
 async fn first_look<C: Chain>(chain: &C, device: DeviceId) -> anyhow::Result<(String, DeviceView)> {
     loop {
-        let seen = async { Ok::<_, ClientError>((chain.status().await?.chain_id, chain.device(device).await?)) };
+        let seen = async {
+            Ok::<_, ClientError>((chain.status().await?.chain_id, chain.device(device).await?))
+        };
         match seen.await {
             Ok(seen) => return Ok(seen),
             Err(error @ ClientError::NotFound { .. }) => {
-                return Err(anyhow::Error::new(error).context(format!("device {device} does not exist")));
+                return Err(
+                    anyhow::Error::new(error).context(format!("device {device} does not exist"))
+                );
             }
             Err(error) => tracing::warn!(%error, "waiting for the node"),
         }
@@ -120,7 +142,10 @@ async fn first_look<C: Chain>(chain: &C, device: DeviceId) -> anyhow::Result<(St
 }
 
 /// Hooks may take minutes; heartbeats do not wait for them.
-async fn jobs<C: Chain>(mut runner: Runner<C>, mut views: watch::Receiver<Option<Device>>) -> anyhow::Result<()> {
+async fn jobs<C: Chain>(
+    mut runner: Runner<C>,
+    mut views: watch::Receiver<Option<Device>>,
+) -> anyhow::Result<()> {
     while views.changed().await.is_ok() {
         let device = views.borrow_and_update().clone();
         if let Some(device) = device {
@@ -156,7 +181,11 @@ impl<C: Chain> Keeper<C> {
     }
 
     /// Reads the device after a new block, and acts on it.
-    async fn look(&self, uptime: &mut Uptime, seen: Height) -> anyhow::Result<Result<Height, ClientError>> {
+    async fn look(
+        &self,
+        uptime: &mut Uptime,
+        seen: Height,
+    ) -> anyhow::Result<Result<Height, ClientError>> {
         let status = match self.chain.status().await {
             Ok(status) => status,
             Err(error) => return Ok(Err(error)),
@@ -164,7 +193,12 @@ impl<C: Chain> Keeper<C> {
         if status.height == seen {
             return Ok(Ok(seen));
         }
-        let read = async { Ok((self.chain.device(self.device).await?, self.chain.params().await?)) };
+        let read = async {
+            Ok((
+                self.chain.device(self.device).await?,
+                self.chain.params().await?,
+            ))
+        };
         let (view, params) = match read.await {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),

@@ -45,7 +45,12 @@ impl SeededChain {
 
     /// The last slot that it covers.
     pub fn last_slot(&self) -> Slot {
-        Slot(self.first_slot.0.saturating_add(u64::from(self.slots)).saturating_sub(1))
+        Slot(
+            self.first_slot
+                .0
+                .saturating_add(u64::from(self.slots))
+                .saturating_sub(1),
+        )
     }
 
     /// The link of a slot, of which SHA-256 is the link of the slot before; none outside of the chain. The slot before the
@@ -121,7 +126,8 @@ impl Uptime {
             let chain = self.chains.chains.iter().find(|chain| chain.is(row))?;
             let behind = now.0.saturating_sub(row.link_slot.0);
             // A link that skips more is not taken: the chain is lost.
-            (behind <= params.skip_slots_max.saturating_add(1)).then(|| (chain.clone(), row.clone()))
+            (behind <= params.skip_slots_max.saturating_add(1))
+                .then(|| (chain.clone(), row.clone()))
         });
         let mut actions: Vec<Action> = match &in_use {
             Some((chain, row)) => links(chain, row.link_slot, now, params),
@@ -143,8 +149,18 @@ impl Uptime {
     }
 
     /// A chain that was made before and may still be registered, or a new one, on disk in either case.
-    fn prepared(&mut self, home: &Home, first_slot: Slot, slots: u16) -> Result<SeededChain, HomeError> {
-        if let Some(made) = self.chains.chains.iter().find(|chain| chain.first_slot == first_slot) {
+    fn prepared(
+        &mut self,
+        home: &Home,
+        first_slot: Slot,
+        slots: u16,
+    ) -> Result<SeededChain, HomeError> {
+        if let Some(made) = self
+            .chains
+            .chains
+            .iter()
+            .find(|chain| chain.first_slot == first_slot)
+        {
             return Ok(made.clone());
         }
         let chain = SeededChain::random(self.device, first_slot, slots);
@@ -160,7 +176,9 @@ impl Uptime {
 /// Links of the slots after `last` up to `now` that are still taken.
 fn links(chain: &SeededChain, last: Slot, now: Slot, params: &UptimeParams) -> Vec<Action> {
     // A slot that is about to close may be closed in the block that takes the transaction, and would reject all of it.
-    let late = params.late_slots.saturating_sub(params.late_slots.div_euclid(4));
+    let late = params
+        .late_slots
+        .saturating_sub(params.late_slots.div_euclid(4));
     let from = last.0.saturating_add(1).max(now.0.saturating_sub(late));
     let from = from.max(now.0.saturating_sub(SLOTS_PER_SEND_MAX));
     let to = now.0.min(chain.last_slot().0);

@@ -1,5 +1,13 @@
 //! A worker against verifiers over real WebSockets, and its jobs: nonces, answer, openings, a crash, a rival, hooks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot go on fails"
+)]
+
 #[path = "../../tests/support/fake.rs"]
 mod fake;
 
@@ -12,7 +20,9 @@ use io_challenge::{Openings, check_openings};
 use io_client::{Wallet, unseal};
 use io_types::row::{Booking, BookingPart, BookingState, ChallengeStage};
 use io_types::stream::{STREAM_VERSION, VerifierFrame, WorkerFrame, hello_bytes, nonce_commitment};
-use io_types::{AccountId, Action, Amount, Asset, BookingId, ChainTime, Hash, Height, HoldId, MicroUsd, OrderId};
+use io_types::{
+    AccountId, Action, Amount, Asset, BookingId, ChainTime, Hash, Height, HoldId, MicroUsd, OrderId,
+};
 use io_worker::backend::Backend;
 use io_worker::chain::{self, Chain};
 use io_worker::config::Config;
@@ -48,8 +58,15 @@ impl Bench {
         }
         listeners.sort_by_key(|(account, _listener)| *account);
         let world = World::new(wallet(1).account(), quantity, &rows);
-        let chain = Fake { world: Arc::new(Mutex::new(world)), account: wallet(1).account() };
-        Self { chain, listeners, folder: tempfile::tempdir().unwrap() }
+        let chain = Fake {
+            world: Arc::new(Mutex::new(world)),
+            account: wallet(1).account(),
+        };
+        Self {
+            chain,
+            listeners,
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn config(&self) -> Config {
@@ -70,7 +87,9 @@ impl Bench {
 
     fn start_with(&self, config: Config) -> JoinHandle<anyhow::Result<()>> {
         let chain = self.chain.clone();
-        tokio::spawn(async move { run::run_on(config, chain, &wallet(1), std::future::pending()).await })
+        tokio::spawn(
+            async move { run::run_on(config, chain, &wallet(1), std::future::pending()).await },
+        )
     }
 
     /// All drawn verifiers have committed: the device may begin.
@@ -78,7 +97,8 @@ impl Bench {
         self.chain.with(|world| {
             for drawn in &mut world.challenge.verifiers {
                 let (first, second) = nonces(drawn.account);
-                drawn.nonce_commitment = Some(nonce_commitment(CHALLENGE, &drawn.account, &first, &second));
+                drawn.nonce_commitment =
+                    Some(nonce_commitment(CHALLENGE, &drawn.account, &first, &second));
             }
             world.challenge.stage = ChallengeStage::Answer;
         });
@@ -86,19 +106,45 @@ impl Bench {
 
     async fn accept(&self, place: usize) -> Socket {
         let (verifier, listener) = &self.listeners[place];
-        let (tcp, _peer) = tokio::time::timeout(Duration::from_secs(30), listener.accept()).await.unwrap().unwrap();
-        let mut socket = tokio_tungstenite::accept_async_with_config(tcp, Some(wire::limits())).await.unwrap();
+        let (tcp, _peer) = tokio::time::timeout(Duration::from_secs(30), listener.accept())
+            .await
+            .unwrap()
+            .unwrap();
+        let mut socket = tokio_tungstenite::accept_async_with_config(tcp, Some(wire::limits()))
+            .await
+            .unwrap();
         let nonce = Hash([8; 32]);
-        send(&mut socket, &VerifierFrame::Hello { version: STREAM_VERSION, verifier: *verifier, nonce }).await;
-        let WorkerFrame::Hello { version, device, key, signature } = next(&mut socket).await else { panic!("no hello") };
-        assert_eq!((version, device, key), (STREAM_VERSION, DEVICE, wallet(1).account()));
+        send(
+            &mut socket,
+            &VerifierFrame::Hello {
+                version: STREAM_VERSION,
+                verifier: *verifier,
+                nonce,
+            },
+        )
+        .await;
+        let WorkerFrame::Hello {
+            version,
+            device,
+            key,
+            signature,
+        } = next(&mut socket).await
+        else {
+            panic!("no hello")
+        };
+        assert_eq!(
+            (version, device, key),
+            (STREAM_VERSION, DEVICE, wallet(1).account())
+        );
         assert!(key.verify(&hello_bytes(CHAIN_ID, verifier, &nonce), &signature));
         send(&mut socket, &VerifierFrame::Welcome).await;
         socket
     }
 
     async fn terms(&self) -> Terms {
-        let (row, device) = self.chain.with(|world| (world.challenge.clone(), world.device.clone()));
+        let (row, device) = self
+            .chain
+            .with(|world| (world.challenge.clone(), world.device.clone()));
         Terms::new(&row, &device, &self.chain.catalogue().await.unwrap()).unwrap()
     }
 
@@ -106,7 +152,14 @@ impl Bench {
     async fn check(&self, place: usize, socket: &mut Socket) {
         let (verifier, _listener) = &self.listeners[place];
         let (_first, second) = nonces(*verifier);
-        send(socket, &VerifierFrame::Draw { challenge: CHALLENGE, second }).await;
+        send(
+            socket,
+            &VerifierFrame::Draw {
+                challenge: CHALLENGE,
+                second,
+            },
+        )
+        .await;
         let terms = self.terms().await;
         let row = self.chain.with(|world| world.challenge.clone());
         for (processor, answer) in (0_u16..).zip(&row.answers) {
@@ -115,7 +168,14 @@ impl Bench {
             let mut bytes = Vec::new();
             loop {
                 let frame = next(socket).await;
-                let WorkerFrame::Openings { processor: of, part, parts, bytes: piece, .. } = frame else {
+                let WorkerFrame::Openings {
+                    processor: of,
+                    part,
+                    parts,
+                    bytes: piece,
+                    ..
+                } = frame
+                else {
                     continue;
                 };
                 assert_eq!(of, processor);
@@ -132,7 +192,10 @@ impl Bench {
 }
 
 fn nonces(verifier: AccountId) -> (Hash, Hash) {
-    (io_types::codec::sha256(&verifier.0), io_types::codec::sha256(&[1]))
+    (
+        io_types::codec::sha256(&verifier.0),
+        io_types::codec::sha256(&[1]),
+    )
 }
 
 async fn send(socket: &mut Socket, frame: &VerifierFrame) {
@@ -141,18 +204,29 @@ async fn send(socket: &mut Socket, frame: &VerifierFrame) {
 
 async fn next(socket: &mut Socket) -> WorkerFrame {
     loop {
-        let message = tokio::time::timeout(Duration::from_secs(30), socket.next()).await.unwrap().unwrap().unwrap();
-        if let wire::Received::Frame(frame) = wire::read(message).unwrap() {
-            if frame != WorkerFrame::Alive {
-                return frame;
-            }
+        let message = tokio::time::timeout(Duration::from_secs(30), socket.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        if let wire::Received::Frame(frame) = wire::read(message).unwrap()
+            && frame != WorkerFrame::Alive
+        {
+            return frame;
         }
     }
 }
 
 async fn send_nonce(bench: &Bench, place: usize, socket: &mut Socket) {
     let (first, _second) = nonces(bench.listeners[place].0);
-    send(socket, &VerifierFrame::Nonce { challenge: CHALLENGE, first }).await;
+    send(
+        socket,
+        &VerifierFrame::Nonce {
+            challenge: CHALLENGE,
+            first,
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,16 +241,37 @@ async fn it_answers_with_all_nonces_and_opens_what_each_verifier_draws() {
     for (place, socket) in sockets.iter_mut().enumerate() {
         send_nonce(&bench, place, socket).await;
     }
-    bench.chain.until("an answer", |world| world.challenge.stage == ChallengeStage::Verdicts).await;
+    bench
+        .chain
+        .until("an answer", |world| {
+            world.challenge.stage == ChallengeStage::Verdicts
+        })
+        .await;
     let row = bench.chain.with(|world| world.challenge.clone());
     assert_eq!((row.nonces_used.len(), row.answers.len()), (3, 2));
-    assert_ne!(row.answers[0].root_a, row.answers[1].root_a, "each processor has a seed of its own");
+    assert_ne!(
+        row.answers[0].root_a, row.answers[1].root_a,
+        "each processor has a seed of its own"
+    );
     for (place, socket) in sockets.iter_mut().enumerate() {
-        let WorkerFrame::PhaseA { roots, .. } = next(socket).await else { panic!("phase A comes first") };
-        assert_eq!(roots, row.answers.iter().map(|answer| answer.root_a).collect::<Vec<_>>());
-        let WorkerFrame::Committed { commits, .. } = next(socket).await else { panic!("then the commit") };
+        let WorkerFrame::PhaseA { roots, .. } = next(socket).await else {
+            panic!("phase A comes first")
+        };
+        assert_eq!(
+            roots,
+            row.answers
+                .iter()
+                .map(|answer| answer.root_a)
+                .collect::<Vec<_>>()
+        );
+        let WorkerFrame::Committed { commits, .. } = next(socket).await else {
+            panic!("then the commit")
+        };
         let terms = bench.terms().await;
-        let expected = row.answers.iter().map(|answer| Hash(terms.commit(&row.nonces_used, answer).unwrap()));
+        let expected = row
+            .answers
+            .iter()
+            .map(|answer| Hash(terms.commit(&row.nonces_used, answer).unwrap()));
         assert_eq!(commits, expected.collect::<Vec<_>>());
         bench.check(place, socket).await;
     }
@@ -194,11 +289,23 @@ async fn two_of_three_nonces_are_enough_after_the_grace() {
     bench.begin();
     send_nonce(&bench, 0, &mut sockets[0]).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(bench.chain.with(|world| world.challenge.stage), ChallengeStage::Answer, "one is not enough");
+    assert_eq!(
+        bench.chain.with(|world| world.challenge.stage),
+        ChallengeStage::Answer,
+        "one is not enough"
+    );
     send_nonce(&bench, 2, &mut sockets[2]).await;
-    bench.chain.until("an answer", |world| world.challenge.stage == ChallengeStage::Verdicts).await;
-    let used = bench.chain.with(|world| world.challenge.nonces_used.clone());
-    let expected = [0, 2].map(|place: usize| (bench.listeners[place].0, nonces(bench.listeners[place].0).0));
+    bench
+        .chain
+        .until("an answer", |world| {
+            world.challenge.stage == ChallengeStage::Verdicts
+        })
+        .await;
+    let used = bench
+        .chain
+        .with(|world| world.challenge.nonces_used.clone());
+    let expected =
+        [0, 2].map(|place: usize| (bench.listeners[place].0, nonces(bench.listeners[place].0).0));
     assert_eq!(used, expected);
 }
 
@@ -209,7 +316,12 @@ async fn after_a_crash_it_does_the_work_again_and_opens_it() {
     let mut socket = bench.accept(0).await;
     bench.begin();
     send_nonce(&bench, 0, &mut socket).await;
-    bench.chain.until("an answer", |world| world.challenge.stage == ChallengeStage::Verdicts).await;
+    bench
+        .chain
+        .until("an answer", |world| {
+            world.challenge.stage == ChallengeStage::Verdicts
+        })
+        .await;
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
     drop(socket);
@@ -217,7 +329,11 @@ async fn after_a_crash_it_does_the_work_again_and_opens_it() {
     let mut socket = bench.accept(0).await;
     bench.check(0, &mut socket).await;
     let answers = bench.chain.with(|world| {
-        world.log.iter().filter(|(_who, action)| matches!(action, Action::CommitAnswer(_))).count()
+        world
+            .log
+            .iter()
+            .filter(|(_who, action)| matches!(action, Action::CommitAnswer(_)))
+            .count()
     });
     assert_eq!(answers, 1, "an answer is committed once");
 }
@@ -228,11 +344,22 @@ async fn a_lost_connection_is_dialled_again() {
     let _running = bench.start();
     drop(bench.accept(0).await);
     let mut socket = bench.accept(0).await;
-    send(&mut socket, &VerifierFrame::Closing { why: "restart".to_owned() }).await;
+    send(
+        &mut socket,
+        &VerifierFrame::Closing {
+            why: "restart".to_owned(),
+        },
+    )
+    .await;
     let mut socket = bench.accept(0).await;
     bench.begin();
     send_nonce(&bench, 0, &mut socket).await;
-    bench.chain.until("an answer", |world| world.challenge.stage == ChallengeStage::Verdicts).await;
+    bench
+        .chain
+        .until("an answer", |world| {
+            world.challenge.stage == ChallengeStage::Verdicts
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,10 +367,19 @@ async fn a_worker_with_a_rival_stops_and_says_so() {
     let bench = Bench::new(1, 1).await;
     let running = bench.start();
     let mut socket = bench.accept(0).await;
-    send(&mut socket, &VerifierFrame::Closing { why: format!("{}; stop one", wire::RIVAL) }).await;
+    send(
+        &mut socket,
+        &VerifierFrame::Closing {
+            why: format!("{}; stop one", wire::RIVAL),
+        },
+    )
+    .await;
     let error = running.await.unwrap().unwrap_err();
     let text = format!("{error:#}");
-    assert!(text.contains("another worker with this device key runs; stop one of the two"), "{text}");
+    assert!(
+        text.contains("another worker with this device key runs; stop one of the two"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -258,8 +394,13 @@ async fn it_registers_a_hash_chain_and_refuses_a_key_that_is_not_the_device_s() 
         .await;
     let other = Bench::new(1, 1).await;
     let chain = other.chain.clone();
-    let error = run::run_on(other.config(), chain, &wallet(2), std::future::pending()).await.unwrap_err();
-    assert!(error.to_string().contains("correct `wallet` or `device`"), "{error}");
+    let error = run::run_on(other.config(), chain, &wallet(2), std::future::pending())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("correct `wallet` or `device`"),
+        "{error}"
+    );
 }
 
 fn script(folder: &std::path::Path, name: &str, text: &str) -> String {
@@ -312,7 +453,10 @@ async fn a_hired_device_starts_the_job_once_delivers_sealed_details_and_stops_it
     let bench = Bench::new(1, 1).await;
     let folder = bench.folder.path();
     let (started, stopped) = (folder.join("started"), folder.join("stopped"));
-    let start = format!("#!/bin/sh\ncat >> {0}\necho >> {0}\necho ssh renter@10.0.0.1\n", started.display());
+    let start = format!(
+        "#!/bin/sh\ncat >> {0}\necho >> {0}\necho ssh renter@10.0.0.1\n",
+        started.display()
+    );
     let stop = format!("#!/bin/sh\ncat >> {}\n", stopped.display());
     let config = Config {
         start_hook: script(folder, "start.sh", &start),
@@ -326,20 +470,35 @@ async fn a_hired_device_starts_the_job_once_delivers_sealed_details_and_stops_it
         world.booking = Some(booking(renter.account()));
     });
     let running = bench.start_with(config.clone());
-    let delivered = |world: &World| world.booking.as_ref().is_some_and(|booking| booking.parts[0].delivered_at.is_some());
+    let delivered = |world: &World| {
+        world
+            .booking
+            .as_ref()
+            .is_some_and(|booking| booking.parts[0].delivered_at.is_some())
+    };
     bench.chain.until("a delivery", delivered).await;
-    let sealed = bench.chain.with(|world| world.booking.as_ref().unwrap().parts[0].sealed.clone());
-    assert_eq!(unseal(renter.key(), &sealed).unwrap(), b"ssh renter@10.0.0.1");
+    let sealed = bench
+        .chain
+        .with(|world| world.booking.as_ref().unwrap().parts[0].sealed.clone());
+    assert_eq!(
+        unseal(renter.key(), &sealed).unwrap(),
+        b"ssh renter@10.0.0.1"
+    );
     // A restart in the middle of the booking, as if the delivery had been lost.
     running.abort();
     assert!(running.await.unwrap_err().is_cancelled());
-    bench.chain.with(|world| world.booking.as_mut().unwrap().parts[0].delivered_at = None);
+    bench
+        .chain
+        .with(|world| world.booking.as_mut().unwrap().parts[0].delivered_at = None);
     let _running = bench.start_with(config);
     bench.chain.until("a second delivery", delivered).await;
     let text = std::fs::read_to_string(&started).unwrap();
     assert_eq!(text.lines().count(), 1, "started once: {text}");
     let job: Job = serde_json::from_str(text.trim()).unwrap();
-    assert_eq!((job.booking, job.device, job.renter, job.hours), (BookingId(3), DEVICE, renter.account(), 2));
+    assert_eq!(
+        (job.booking, job.device, job.renter, job.hours),
+        (BookingId(3), DEVICE, renter.account(), 2)
+    );
     bench.chain.with(|world| world.device.booking = None);
     for _try in 0..500 {
         if stopped.exists() {
@@ -354,11 +513,32 @@ async fn a_hired_device_starts_the_job_once_delivers_sealed_details_and_stops_it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hook_that_fails_hangs_or_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let job = Job { booking: BookingId(1), device: DEVICE, renter: wallet(1).account(), processors: 1, hours: 1 };
+    let job = Job {
+        booking: BookingId(1),
+        device: DEVICE,
+        renter: wallet(1).account(),
+        processors: 1,
+        hours: 1,
+    };
     let fails = script(folder.path(), "fails", "#!/bin/sh\nexit 3\n");
-    assert!(hook(&fails, &job, 5).await.unwrap_err().contains("exit status: 3"));
+    assert!(
+        hook(&fails, &job, 5)
+            .await
+            .unwrap_err()
+            .contains("exit status: 3")
+    );
     let hangs = script(folder.path(), "hangs", "#!/bin/sh\nexec sleep 60\n");
-    assert!(hook(&hangs, &job, 1).await.unwrap_err().contains("longer than 1 s"));
+    assert!(
+        hook(&hangs, &job, 1)
+            .await
+            .unwrap_err()
+            .contains("longer than 1 s")
+    );
     let missing = folder.path().join("missing").display().to_string();
-    assert!(hook(&missing, &job, 5).await.unwrap_err().contains("cannot be started"));
+    assert!(
+        hook(&missing, &job, 5)
+            .await
+            .unwrap_err()
+            .contains("cannot be started")
+    );
 }
