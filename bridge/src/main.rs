@@ -10,10 +10,11 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use io_bridge::relayer::config::EXAMPLE;
 use io_bridge::relayer::init::facts;
-use io_bridge::relayer::{Config, InitPlan, Relayer, Report};
+use io_bridge::relayer::{Config, InitError, InitPlan, RelayError, Relayer, Report};
 use io_client::solana::program::{ClaimProof, bridge_asset, token_address};
-use io_client::solana::{BridgeProgram, Commitment, SolanaRpc};
-use io_client::{Client, Wallet, money};
+use io_client::solana::{BridgeProgram, Commitment, SolanaError, SolanaRpc};
+use io_client::{Client, ClientError, Wallet, money};
+use io_settlement::instruction::{FLAG_IO_FREEZE, FLAG_USDC_FREEZE};
 use io_types::id::{AccountId, BatchNumber};
 use io_types::{Amount, Asset};
 use solana_pubkey::Pubkey;
@@ -137,6 +138,18 @@ struct InitProgram {
     price: u64,
 }
 
+impl InitProgram {
+    fn flags(&self) -> u8 {
+        let io = if self.io_freeze { FLAG_IO_FREEZE } else { 0 };
+        let usdc = if self.usdc_freeze {
+            FLAG_USDC_FREEZE
+        } else {
+            0
+        };
+        io | usdc
+    }
+}
+
 #[derive(Args)]
 struct Deposit {
     #[command(flatten)]
@@ -188,23 +201,24 @@ fn main() -> ExitCode {
 
 /// Whether something is out of reach or broken, rather than refused.
 fn is_broken(error: &anyhow::Error) -> bool {
-    use io_bridge::relayer::{InitError, RelayError};
-    use io_client::ClientError;
-    use io_client::solana::SolanaError;
-    if let Some(error) = error.downcast_ref::<RelayError>() {
-        return match error {
-            RelayError::Node(error) => !error.is_refusal(),
-            RelayError::Solana(error) => !error.is_refusal(),
-            RelayError::Mismatch(_) | RelayError::NoSol { .. } => false,
-        };
+    let is_out_of_reach = |error: &(dyn std::error::Error + 'static)| match (
+        error.downcast_ref::<SolanaError>(),
+        error.downcast_ref::<ClientError>(),
+    ) {
+        (Some(error), _) => !error.is_refusal(),
+        (None, Some(error)) => !error.is_refusal(),
+        (None, None) => false,
+    };
+    match (
+        error.downcast_ref::<RelayError>(),
+        error.downcast_ref::<InitError>(),
+    ) {
+        (Some(RelayError::Node(error)), _) => !error.is_refusal(),
+        (Some(RelayError::Solana(error)), _) | (None, Some(InitError::Solana(error))) => {
+            !error.is_refusal()
+        }
+        _ => error.chain().any(is_out_of_reach),
     }
-    let solana = error
-        .downcast_ref::<SolanaError>()
-        .is_some_and(|error| !error.is_refusal());
-    let node = error
-        .downcast_ref::<ClientError>()
-        .is_some_and(|error| !error.is_refusal());
-    solana || node
 }
 
 async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
@@ -293,8 +307,7 @@ async fn init_program(init: &InitProgram) -> anyhow::Result<()> {
         spec,
         authority: Wallet::load(&init.authority)?.keypair(),
         deposit_min: [init.deposit_min_io.get(), init.deposit_min_usdc.get()],
-        flags: u8::from(init.io_freeze) * io_settlement::instruction::FLAG_IO_FREEZE
-            | u8::from(init.usdc_freeze) * io_settlement::instruction::FLAG_USDC_FREEZE,
+        flags: init.flags(),
         vaults: [init.io_vault.map(key), init.usdc_vault.map(key)],
         stake_vault: init.stake_vault.map(key),
         fund: init.fund,

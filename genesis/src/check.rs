@@ -8,6 +8,7 @@ use io_settlement::emission::{Schedule, TimeParams};
 use io_types::asset::Asset;
 use io_types::genesis::GenesisSpec;
 use io_types::id::Hash;
+use io_types::params::Params;
 use io_types::time::EPOCH_MS;
 
 pub use pairs::{UnfairPair, unfair_pairs};
@@ -94,9 +95,9 @@ fn bridge(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
     }
 }
 
-fn params(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
-    let params = &spec.params;
-    let shares = [
+/// Shares, which are in basis points.
+fn shares(params: &Params) -> [(&'static str, u64); 10] {
+    [
         ("market.reservation", params.market.reservation.get()),
         ("market.facilitation", params.market.facilitation.get()),
         ("market.usdc_band", params.market.usdc_band.get()),
@@ -110,18 +111,13 @@ fn params(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
             params.verification.fraud_slash.get(),
         ),
         ("price.move_max", params.price.move_max.get()),
-    ];
-    for (field, value) in shares {
-        if value > WHOLE {
-            problems.push(Problem::Param {
-                field,
-                value,
-                rule: "a share is in basis points, 10 000 at most",
-            });
-        }
-    }
+    ]
+}
+
+/// Figures with the least value that each may have.
+fn least(params: &Params) -> [(&'static str, u64, u64); 15] {
     let verification = &params.verification;
-    let least = [
+    [
         ("admission.lanes", u64::from(params.admission.lanes), 1),
         (
             "admission.expiry_blocks_max",
@@ -161,8 +157,21 @@ fn params(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
             1,
         ),
         ("settlement.open_batches", params.settlement.open_batches, 1),
-    ];
-    for (field, value, min) in least {
+    ]
+}
+
+fn params(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
+    let params = &spec.params;
+    for (field, value) in shares(params) {
+        if value > WHOLE {
+            problems.push(Problem::Param {
+                field,
+                value,
+                rule: "a share is in basis points, 10 000 at most",
+            });
+        }
+    }
+    for (field, value, min) in least(params) {
         if value < min {
             problems.push(Problem::Param {
                 field,
@@ -184,9 +193,9 @@ fn params(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
             rule: "the second window must not be shorter than the first",
         });
     }
-    if usize::from(verification.quorum) > spec.verifiers.len() {
+    if usize::from(params.verification.quorum) > spec.verifiers.len() {
         problems.push(Problem::Quorum {
-            quorum: verification.quorum,
+            quorum: params.verification.quorum,
             verifiers: spec.verifiers.len(),
         });
     }

@@ -80,6 +80,7 @@ struct Block {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the engine's")]
 struct Evidence {
     max_age_num_blocks: String,
     max_age_duration: String,

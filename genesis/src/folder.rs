@@ -177,7 +177,7 @@ impl Folder {
     pub fn spec(&self) -> Result<GenesisSpec, Vec<Located>> {
         let network = &self.template.network;
         let mut problems = Vec::new();
-        let mut instant = |field, text: &str| self.template.instant(field, text, &mut problems);
+        let mut instant = |field, text: &str| Template::instant(field, text, &mut problems);
         let inputs = Inputs {
             chain_id: network.chain_id.clone(),
             genesis_time: BlockTime(instant("genesis_time", &network.genesis_time)),

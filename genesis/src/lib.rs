@@ -6,11 +6,6 @@
 //!
 //! A program that makes its own network (a localnet, a test) starts from [`Template::builtin`] and gives [`Inputs`].
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a tool, not consensus: foreign enums grow"
-)]
-
 mod check;
 pub mod clock;
 mod declaration;

@@ -158,7 +158,7 @@ impl Template {
     pub fn build(&self, inputs: Inputs) -> Result<GenesisSpec, Vec<Problem>> {
         let mut problems = self.network.engine.check();
         let catalogue = self.catalogue(&mut problems);
-        let schedule_start = self.instant(
+        let schedule_start = Self::instant(
             "schedule_start",
             &self.network.schedule_start,
             &mut problems,
@@ -199,12 +199,7 @@ impl Template {
     }
 
     /// An instant of `network.toml` in milliseconds; 0 and a problem if it is none.
-    pub(crate) fn instant(
-        &self,
-        field: &'static str,
-        text: &str,
-        problems: &mut Vec<Problem>,
-    ) -> u64 {
+    pub(crate) fn instant(field: &'static str, text: &str, problems: &mut Vec<Problem>) -> u64 {
         clock::parse(text).unwrap_or_else(|| {
             problems.push(Problem::Instant {
                 field,

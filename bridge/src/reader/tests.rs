@@ -11,6 +11,8 @@ use super::*;
 use fake::{Endpoint, Mode};
 use world::World;
 
+type Damage = fn(&mut World);
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A reader of these endpoints that looks often and forgets soon.
@@ -323,7 +325,7 @@ async fn broken_accounts_do_not_count_and_are_named() {
     }
     world.settle(1, 1);
     let (honest, broken) = two(&world).await;
-    let cases: [(fn(&mut World), &str); 11] = [
+    let cases: [(Damage, &str); 11] = [
         (
             |world| world.queue.truncate(world.queue.len() - 1),
             "deposit queue is broken",

@@ -236,8 +236,8 @@ fn read(path: &Path, bytes: &[u8], title: &str) -> Result<Contents, LogError> {
     let whole = bytes.get(..whole_bytes).unwrap_or_default();
     let text = std::str::from_utf8(whole).map_err(|error| {
         let before = whole.get(..error.valid_up_to()).unwrap_or_default();
-        let ends = before.iter().filter(|byte| **byte == b'\n').count();
-        damaged(ends.saturating_add(1), "it is no text")
+        let line = before.split(|byte| *byte == b'\n').count();
+        damaged(line, "it is no text")
     })?;
     let mut contents = Contents {
         signed: BTreeMap::new(),

@@ -13,6 +13,8 @@ const BOUND: Bound = Bound {
     mints: [[4; 32], [5; 32]],
 };
 
+type Change = fn(&mut SettleBody);
+
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }
@@ -42,6 +44,10 @@ fn body(number: u64, emitted: u64) -> SettleBody {
         market_hash: [0; 32],
         next_set: [0; 32],
     }
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 fn log_file() -> (TempDir, PathBuf) {
@@ -100,7 +106,7 @@ fn a_second_hash_for_one_number_is_never_signed() {
 fn batches_of_other_networks_are_not_signed() {
     let (_folder, path) = log_file();
     let signer = open(&path).unwrap();
-    let cases: [(fn(&mut SettleBody), &str); 3] = [
+    let cases: [(Change, &str); 3] = [
         (|body| body.cluster_genesis = [0; 32], "cluster"),
         (|body| body.program_id = [0; 32], "program"),
         (|body| body.chain_id = [0; 32], "chain id"),
@@ -138,10 +144,7 @@ fn a_kill_at_any_byte_of_a_write_lets_no_second_hash_through() {
     fs::create_dir_all(copy.parent().unwrap()).unwrap();
     for length in 0..=whole.len() {
         fs::write(&copy, &whole[..length]).unwrap();
-        let lines = whole[..length]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let lines = newlines(&whole[..length]);
         let kept = u64::try_from(lines.saturating_sub(1)).unwrap();
         let signer = open(&copy).unwrap();
         for number in 1..=2 {
@@ -181,7 +184,7 @@ fn every_damaged_byte_of_a_whole_line_is_found() {
         bytes[at] ^= 0x11;
         fs::write(&path, &bytes).unwrap();
         let error = open(&path).unwrap_err();
-        let line = 1 + whole[..at].iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + newlines(&whole[..at]);
         let SignerError::Log(LogError::Damaged { line: found, .. }) = error else {
             panic!("byte {at}: {error}")
         };

@@ -94,7 +94,7 @@ fn class_rule(class: &Class) -> Option<&'static str> {
     } = *class;
     let rules = [
         (
-            !n.is_power_of_two() || n < READS_STEP || n >= N_MAX,
+            !n.is_power_of_two() || !(READS_STEP..N_MAX).contains(&n),
             "n must be a power of two from 64 to 65536",
         ),
         (k < 2, "k must be 2 or more"),

@@ -1,6 +1,6 @@
 //! Rules on validators, verifiers and balances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use io_settlement::members::MEMBERS_MAX;
 use io_types::AccountId;
@@ -38,10 +38,10 @@ fn validators(spec: &GenesisSpec, problems: &mut Vec<Problem>) {
         problems,
     );
     let mut uses: BTreeMap<[u8; 32], String> = BTreeMap::new();
-    let mut names: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
     for one in validators {
         validator(one, problems);
-        if names.insert(&one.moniker, ()).is_some() {
+        if !names.insert(&one.moniker) {
             problems.push(Problem::NameTwice {
                 what: "moniker",
                 name: one.moniker.clone(),

@@ -1,4 +1,5 @@
 //! The accounts of a bridge, made as the program makes them.
+#![expect(clippy::arithmetic_side_effects, reason = "a test's numbers are small")]
 
 use io_settlement::account::{
     Bridge, Config, Counters, LastSettle, ROOTS, Roots, State, TAG_BRIDGE, TAG_QUEUE, VERSION,
