@@ -9,6 +9,7 @@ use io_client::{
         Amount, Asset as ChainAsset, BlockTime, ChainTime, Hash, Params, ValidatorAddress,
         catalogue::Catalogue,
         genesis::{GenesisBalance, GenesisBridge, GenesisSpec, GenesisValidator},
+        params,
     },
 };
 use io_localnet::{
@@ -48,7 +49,7 @@ fn spec(plan: &Plan, cluster: [u8; 32]) -> GenesisSpec {
         chain_start: ChainTime(MONTH),
         epoch_seconds: 60,
         schedule_start: ChainTime(MONTH),
-        params: params(),
+        params: default_params(),
         catalogue: Catalogue::default(),
         validators: validators.collect(),
         verifiers: Vec::new(),
@@ -63,16 +64,16 @@ fn spec(plan: &Plan, cluster: [u8; 32]) -> GenesisSpec {
     }
 }
 
-fn params() -> Params {
+fn default_params() -> Params {
     Params {
-        admission: Default::default(),
-        market: Default::default(),
-        uptime: Default::default(),
-        stake: Default::default(),
-        reward: Default::default(),
-        verification: Default::default(),
-        price: Default::default(),
-        settlement: Default::default(),
+        admission: params::AdmissionParams::default(),
+        market: params::MarketParams::default(),
+        uptime: params::UptimeParams::default(),
+        stake: params::StakeParams::default(),
+        reward: params::RewardParams::default(),
+        verification: params::VerificationParams::default(),
+        price: params::PriceParams::default(),
+        settlement: params::SettlementParams::default(),
     }
 }
 
