@@ -92,7 +92,7 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "prices.sources",
-        "Where prices come from: http(s)://HOST or file:FOLDER, to which the paths below are added, or fixed:IO/USDC in US dollars.\nTheir median counts; of two or more at least two must answer. Empty: this validator reports no prices.",
+        "Where prices come from: http(s) URLs or file:FILE of JSON documents, or fixed:IO/USDC in US dollars.\nTheir median counts; of two or more at least two must answer. Empty: this validator reports no prices.",
     ),
     field(
         "prices.poll_ms",
@@ -104,19 +104,23 @@ pub const FIELDS: &[Field] = &[
     ),
     field(
         "prices.io_path",
-        "Path of the JSON document with the price of a whole IO.",
+        "Added to a source for the document with the price of a whole IO; empty: the source itself.",
     ),
     field(
         "prices.usdc_path",
-        "Path of the JSON document with the price of a whole USDC.",
+        "Added to a source for the document with the price of a whole USDC; may be the same document.",
     ),
     field(
-        "prices.price_pointer",
-        "JSON pointer to the price in a document.",
+        "prices.io_pointer",
+        "JSON pointer to the price of a whole IO in its document.",
+    ),
+    field(
+        "prices.usdc_pointer",
+        "JSON pointer to the price of a whole USDC in its document.",
     ),
     field(
         "prices.published_pointer",
-        "JSON pointer to the time of publication: seconds or milliseconds since 1970.",
+        "JSON pointer to the time of publication in a document: seconds or milliseconds since 1970.",
     ),
     field(
         "solana.endpoints",

@@ -136,7 +136,8 @@ pub struct Prices {
     pub unit: PriceUnit,
     pub io_path: String,
     pub usdc_path: String,
-    pub price_pointer: String,
+    pub io_pointer: String,
+    pub usdc_pointer: String,
     pub published_pointer: String,
 }
 
@@ -252,10 +253,11 @@ impl Default for Prices {
             sources: Vec::new(),
             poll_ms: 2_000,
             unit: PriceUnit::Usd,
-            io_path: "/price/io-usd".to_owned(),
-            usdc_path: "/price/usdc-usd".to_owned(),
-            price_pointer: "/price".to_owned(),
-            published_pointer: "/publish_time".to_owned(),
+            io_path: String::new(),
+            usdc_path: String::new(),
+            io_pointer: "/io".to_owned(),
+            usdc_pointer: "/usdc".to_owned(),
+            published_pointer: "/published_ms".to_owned(),
         }
     }
 }

@@ -94,15 +94,31 @@ impl PriceReader {
                 (parse_price(usdc, PriceUnit::Usd)?, now_ms()),
             );
         }
-        let io = self.document(source, &self.settings.io_path);
-        let usdc = self.document(source, &self.settings.usdc_path);
-        let (io, usdc) = futures_util::future::join(io, usdc).await;
-        part(io?, usdc?)
+        let Prices {
+            unit,
+            io_path,
+            usdc_path,
+            io_pointer,
+            usdc_pointer,
+            published_pointer,
+            sources: _,
+            poll_ms: _,
+        } = &self.settings;
+        let first = self.document(source, io_path).await?;
+        let second = if io_path == usdc_path {
+            first.clone()
+        } else {
+            self.document(source, usdc_path).await?
+        };
+        let read = |document: &Value, pointer: &str| {
+            let price = parse_price(&number(document, pointer)?, *unit)?;
+            Ok::<_, String>((price, parse_time(&number(document, published_pointer)?)?))
+        };
+        part(read(&first, io_pointer)?, read(&second, usdc_pointer)?)
     }
 
-    /// Price and time of one document.
-    async fn document(&self, source: &str, path: &str) -> Result<(u64, u64), String> {
-        let place = format!("{}{path}", source.trim_end_matches('/'));
+    async fn document(&self, source: &str, path: &str) -> Result<Value, String> {
+        let place = format!("{source}{path}");
         let bytes = match place.strip_prefix("file:") {
             Some(file) => tokio::fs::read(file)
                 .await
@@ -110,37 +126,9 @@ impl PriceReader {
             None => self.fetch(&place).await?,
         };
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(format!(
-                "{path}: the document has over {DOCUMENT_BYTES_MAX} bytes"
-            ));
+            return Err(format!("the document has over {DOCUMENT_BYTES_MAX} bytes"));
         }
-        let document: Value =
-            serde_json::from_slice(&bytes).map_err(|error| format!("{path}: no JSON: {error}"))?;
-        let number = |pointer: &str| {
-            let value = document
-                .pointer(pointer)
-                .ok_or_else(|| format!("{path}: nothing at {pointer}"))?;
-            Ok::<String, String>(
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), ToOwned::to_owned),
-            )
-        };
-        let pointer = &self.settings.published_pointer;
-        let published = number(pointer)?;
-        let published: u64 = published
-            .parse()
-            .map_err(|_error| format!("{path}: {published} at {pointer} is no time"))?;
-        // Seconds have ten digits for centuries to come, milliseconds thirteen.
-        let published_ms = if published < 100_000_000_000 {
-            published.saturating_mul(1_000)
-        } else {
-            published
-        };
-        Ok((
-            parse_price(&number(&self.settings.price_pointer)?, self.settings.unit)?,
-            published_ms,
-        ))
+        serde_json::from_slice(&bytes).map_err(|error| format!("no JSON: {error}"))
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
@@ -161,6 +149,28 @@ impl PriceReader {
         }
         Ok(bytes)
     }
+}
+
+/// What stands at a place of a document, as written.
+fn number(document: &Value, pointer: &str) -> Result<String, String> {
+    let value = document
+        .pointer(pointer)
+        .ok_or_else(|| format!("nothing at {pointer}"))?;
+    Ok(value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned))
+}
+
+/// Milliseconds of a time in seconds or milliseconds: seconds have ten digits for centuries to come, milliseconds thirteen.
+fn parse_time(text: &str) -> Result<u64, String> {
+    let time: u64 = text
+        .parse()
+        .map_err(|_error| format!("{text:?} is no time"))?;
+    Ok(if time < 100_000_000_000 {
+        time.saturating_mul(1_000)
+    } else {
+        time
+    })
 }
 
 /// Milliseconds since 1970 by this machine's clock.

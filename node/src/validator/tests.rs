@@ -128,27 +128,60 @@ fn prices_are_read_to_the_micro_dollar_and_cut() {
     assert!(parse_price("0.4", PriceUnit::MicroUsd).is_err());
 }
 
-/// Writes both documents of a source into a folder, which is then a source.
+/// Writes the document of a source, which is then a source.
 fn source(folder: &Path, name: &str, io: &str, usdc: &str, published: u64) -> String {
-    let place = folder.join(name).join("price");
-    std::fs::create_dir_all(&place).unwrap();
-    for (file, price) in [("io-usd", io), ("usdc-usd", usdc)] {
-        let document = format!("{{\"price\": \"{price}\", \"publish_time\": {published}}}");
-        std::fs::write(place.join(file), document).unwrap();
-    }
-    format!("file:{}", folder.join(name).display())
+    let file = folder.join(name);
+    // One price as text, one as a number, as sources differ.
+    let document = format!("{{\"io\": \"{io}\", \"usdc\": {usdc}, \"published_ms\": {published}}}");
+    std::fs::write(&file, document).unwrap();
+    format!("file:{}", file.display())
 }
 
-fn read(sources: &[&str]) -> Result<PricesPart, String> {
-    let settings = Prices {
-        sources: sources.iter().map(|source| (*source).to_owned()).collect(),
-        ..Prices::default()
-    };
+fn ask(settings: &Prices) -> Result<PricesPart, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(PriceReader::new(&settings).unwrap().read())
+    runtime.block_on(PriceReader::new(settings).unwrap().read())
+}
+
+fn read(sources: &[&str]) -> Result<PricesPart, String> {
+    let sources = sources.iter().map(|source| (*source).to_owned()).collect();
+    ask(&Prices {
+        sources,
+        ..Prices::default()
+    })
+}
+
+#[test]
+fn a_source_may_have_a_document_for_each_price() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = now_ms().div_euclid(1_000);
+    for (name, price, published) in [("io-usd", "0.5", now), ("usdc-usd", "1.25", now - 3)] {
+        let document = format!("{{\"data\": {{\"price\": {price}}}, \"time\": {published}}}");
+        std::fs::write(folder.path().join(name), document).unwrap();
+    }
+    let settings = Prices {
+        sources: vec![format!("file:{}", folder.path().display())],
+        io_path: "/io-usd".to_owned(),
+        usdc_path: "/usdc-usd".to_owned(),
+        io_pointer: "/data/price".to_owned(),
+        usdc_pointer: "/data/price".to_owned(),
+        published_pointer: "/time".to_owned(),
+        ..Prices::default()
+    };
+    let part = PricesPart {
+        io: 500_000,
+        usdc: 1_250_000,
+        published_ms: (now - 3) * 1_000,
+    };
+    assert_eq!(ask(&settings), Ok(part), "the older time counts");
+    let error = ask(&Prices {
+        io_pointer: "/price".to_owned(),
+        ..settings
+    })
+    .unwrap_err();
+    assert!(error.contains("nothing at /price"), "{error}");
 }
 
 #[test]
