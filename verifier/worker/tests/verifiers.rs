@@ -457,7 +457,11 @@ async fn a_hired_device_starts_the_job_once_delivers_sealed_details_and_stops_it
         "#!/bin/sh\ncat >> {0}\necho >> {0}\necho ssh renter@10.0.0.1\n",
         started.display()
     );
-    let stop = format!("#!/bin/sh\ncat >> {}\n", stopped.display());
+    // Renamed when whole, so that the test never reads half of it.
+    let stop = format!(
+        "#!/bin/sh\ncat > {0}.new && mv {0}.new {0}\n",
+        stopped.display()
+    );
     let config = Config {
         start_hook: script(folder, "start.sh", &start),
         stop_hook: script(folder, "stop.sh", &stop),
