@@ -3,7 +3,7 @@
 //! The chain does not need it. A block is written here, durably, before its commit, so that nothing a client was told can
 //! be missing after a crash; what is above the committed height at start is cut off and comes again by replay.
 //!
-//! A file holds [`SEGMENT_BLOCKS`] heights: records `length u32 LE ‖ checksum 4 bytes ‖ borsh`, checksum = first bytes of SHA-256.
+//! A file holds `SEGMENT_BLOCKS` heights: records `length u32 LE ‖ checksum 4 bytes ‖ borsh`, checksum = first bytes of SHA-256.
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set. Each field is explained in [`FIELDS`].
+/// Everything that can be set. Each field is explained in [`FIELDS`](super::FIELDS).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(
