@@ -10,6 +10,9 @@
 //! | `relayer:after_post` | they were sent, their fate is unknown |
 //! | `relayer:before_settle` | a settlement is to be sent |
 //! | `relayer:after_settle` | it was sent, its fate is unknown |
+//!
+//! The same two places, before and after sending, are around each other transaction of the relayer: `stage` (a member set), `claim`,
+//! `close` (a signatures account), `init`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,151 +2,41 @@
 //!
 //! Each endpoint is polled by a task of its own for the bridge, its deposit queue and the program's data header, in one
 //! `getMultipleAccounts` at `finalized`. No history, log or instruction is read. What an endpoint says counts only if it is consistent in
-//! itself ([`View`](view::View)); what is reported is what at least two of them agree on ([`agree`](agree::agree)): the one with fewer
+//! itself (`view`); what is reported is what at least two of them agree on (`agree`): the one with fewer
 //! deposits is reported, if the others know its last record. A source that is down, slow, behind or lying takes the part away, and never
 //! makes it a guess.
 //!
 //! [`Reader::part`] and [`Reader::supply`] read a cache: no network, no wait.
 
 mod agree;
+mod config;
 mod endpoint;
 mod poll;
+mod status;
 mod view;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use io_settlement::Bytes32;
 use io_settlement::account::LastSettle;
 use io_settlement::deposit::Slot;
-use io_settlement::{Bytes32, PerAsset, batch};
 use io_types::extension::{DEPOSITS_MAX, SolanaPart};
-use io_types::genesis::GenesisBridge;
 use io_types::id::Hash;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use agree::Agreed;
 pub use agree::Disagreement;
+pub use config::{Bound, ReaderConfig, ReaderError};
+use config::{read_pin, write_pin};
 pub use endpoint::EndpointFault;
 use poll::Observation;
+use status::Uncertain;
+pub use status::{EndpointStatus, ReaderStatus};
 
 /// The fewest endpoints that must agree.
 const AGREEING_MIN: usize = 2;
-
-/// The operator's part of the configuration: table `[solana]` of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReaderConfig {
-    /// URLs of two or more JSON-RPC endpoints of the cluster, of different operators.
-    pub endpoints: Vec<String>,
-    /// Time between two polls of an endpoint, ms.
-    #[serde(default = "poll_ms")]
-    pub poll_ms: u64,
-    /// An answer that takes longer is none, ms.
-    #[serde(default = "timeout_ms")]
-    pub timeout_ms: u64,
-    /// What an endpoint said counts that long, ms.
-    #[serde(default = "age_max_ms")]
-    pub age_max_ms: u64,
-    /// An endpoint that many slots behind the best one does not count.
-    #[serde(default = "behind_slots_max")]
-    pub behind_slots_max: u64,
-    /// Header hashes of the program that governance approved. Empty: the first one that the endpoints agree on, kept in `pin`.
-    #[serde(default)]
-    pub approved: Vec<Hash>,
-    /// File that keeps the first header hash, outside of the chain's data. Absent: it is forgotten with the process.
-    #[serde(default)]
-    pub pin: Option<PathBuf>,
-}
-
-const fn poll_ms() -> u64 {
-    1000
-}
-
-const fn timeout_ms() -> u64 {
-    3000
-}
-
-const fn age_max_ms() -> u64 {
-    30_000
-}
-
-const fn behind_slots_max() -> u64 {
-    150
-}
-
-impl ReaderConfig {
-    /// These endpoints, everything else as usual.
-    pub fn new(endpoints: Vec<String>) -> Self {
-        Self {
-            endpoints,
-            poll_ms: poll_ms(),
-            timeout_ms: timeout_ms(),
-            age_max_ms: age_max_ms(),
-            behind_slots_max: behind_slots_max(),
-            approved: Vec::new(),
-            pin: None,
-        }
-    }
-}
-
-/// What the chain says its bridge is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// Genesis hash of the cluster.
-    pub cluster: Bytes32,
-    /// The program.
-    pub program: Bytes32,
-    /// [`batch::chain_id_hash`] of the chain.
-    pub chain_id: Bytes32,
-    /// Mint per asset.
-    pub mints: PerAsset<Bytes32>,
-}
-
-impl Bound {
-    /// Of a chain and its bridge.
-    pub fn new(chain_id: &str, bridge: &GenesisBridge) -> Self {
-        Self {
-            cluster: bridge.cluster.0,
-            program: bridge.program.0,
-            chain_id: batch::chain_id_hash(chain_id),
-            mints: [bridge.io_mint.0, bridge.usdc_mint.0],
-        }
-    }
-}
-
-/// Why a reader cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum ReaderError {
-    /// One endpoint alone could lie.
-    #[error(
-        "solana.endpoints names {given} endpoint(s); name at least {AGREEING_MIN}, of different operators"
-    )]
-    FewEndpoints {
-        /// How many there are.
-        given: usize,
-    },
-    /// Not a URL.
-    #[error("solana.endpoints: {url}: {why}; use http or https")]
-    Url {
-        /// The URL without its path.
-        url: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The file with the program's header hash is broken.
-    #[error(
-        "{path}: {why}; if the program's present version is approved, put its header hash in solana.approved and remove the file"
-    )]
-    Pin {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-}
 
 /// The last deposit that the committed state credited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,40 +67,6 @@ pub struct Snapshot {
     pub records: Vec<Slot>,
     /// The last settlement, once one exists and all of them have seen it.
     pub last_settle: Option<LastSettle>,
-}
-
-/// State of one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EndpointStatus {
-    /// Scheme, host and port: paths may hold secrets.
-    pub name: String,
-    /// Slot of its last good answer.
-    pub slot: Option<u64>,
-    /// Milliseconds since then.
-    pub age_ms: Option<u64>,
-    /// Why it does not count; none if it does.
-    pub fault: Option<String>,
-}
-
-/// State of the reader, for metrics and `/v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ReaderStatus {
-    /// Whether a part is reported now.
-    pub reporting: bool,
-    /// Why not.
-    pub why_not: Option<String>,
-    /// Slot of what is reported.
-    pub slot: Option<u64>,
-    /// Slots between that and the best endpoint's.
-    pub lag_slots: u64,
-    /// Number of the last deposit that the endpoints agree on.
-    pub deposit_number: Option<u64>,
-    /// Number of the last settlement that they agree on; 0 before the first.
-    pub settled: Option<u64>,
-    /// Something that an operator must look at: an upgrade of the program, a disagreement, a false chain.
-    pub alarm: Option<String>,
-    /// Each endpoint.
-    pub endpoints: Vec<EndpointStatus>,
 }
 
 /// State that tasks and callers share.
@@ -356,30 +212,6 @@ impl Reader {
     }
 }
 
-/// Why nothing is reported.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum Uncertain {
-    #[error("{agreeing} endpoint(s) answer, {AGREEING_MIN} needed")]
-    Few { agreeing: usize },
-    #[error(transparent)]
-    Disagree(#[from] Disagreement),
-    #[error(
-        "the chain credited deposit {number} with another rolling hash than Solana shows: the chain or Solana's endpoints are false"
-    )]
-    OtherHistory { number: u64 },
-    #[error(
-        "the chain's last credited deposit {number} is not in the queue any more; this node is far behind"
-    )]
-    Gone { number: u64 },
-}
-
-impl Uncertain {
-    /// Whether an operator must look at it.
-    fn is_alarm(&self) -> bool {
-        matches!(self, Self::Disagree(_) | Self::OtherHistory { .. })
-    }
-}
-
 impl Shared {
     fn agreed(&self) -> Result<Arc<Agreed>, Uncertain> {
         let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
@@ -501,37 +333,6 @@ impl Board {
             write_pin(config, &agreed.header);
         }
         self.outcome = Some(outcome.map(Arc::new));
-    }
-}
-
-fn read_pin(config: &ReaderConfig) -> Result<Option<Bytes32>, ReaderError> {
-    let Some(path) = &config.pin else {
-        return Ok(None);
-    };
-    let fault = |why: String| ReaderError::Pin {
-        path: path.clone(),
-        why,
-    };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let hash: Hash = text
-                .trim()
-                .parse()
-                .map_err(|error| fault(format!("{error}")))?;
-            Ok(Some(hash.0))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(fault(error.to_string())),
-    }
-}
-
-fn write_pin(config: &ReaderConfig, header: &Bytes32) {
-    let Some(path) = &config.pin else {
-        return;
-    };
-    let text = format!("{}\n", Hash(*header));
-    if let Err(error) = crate::signer::write_synced(path, text.as_bytes()) {
-        tracing::error!(path = %path.display(), %error, "the program's header hash is not kept; an upgrade during a restart would not be seen");
     }
 }
 

@@ -47,7 +47,8 @@ fn body(number: u64, emitted: u64) -> SettleBody {
 }
 
 fn newlines(bytes: &[u8]) -> usize {
-    bytes.split(|byte| *byte == b'\n').count() - 1
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    lines.saturating_sub(1)
 }
 
 fn log_file() -> (TempDir, PathBuf) {

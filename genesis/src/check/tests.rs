@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test's numbers are small")]
+
 use ed25519_dalek::SigningKey;
 use io_types::genesis::{GenesisBalance, GenesisBridge, GenesisValidator, GenesisVerifier};
 use io_types::{AccountId, Amount, Asset, BasisPoints, BlockTime, ChainTime, Hash};
@@ -5,6 +7,8 @@ use io_types::{AccountId, Amount, Asset, BasisPoints, BlockTime, ChainTime, Hash
 use super::*;
 use crate::engine::consensus_address;
 use crate::template::{Inputs, Network, Template};
+
+type Change = fn(&mut io_types::catalogue::Class);
 
 const HOUR: u64 = 495_000 * EPOCH_MS;
 
@@ -405,9 +409,9 @@ fn the_catalogue_is_checked() {
             rule: "placeholder must name fields of a model"
         }]
     );
-    for (change, rule) in [
+    let cases: [(Change, &str); 5] = [
         (
-            (|class: &mut io_types::catalogue::Class| class.n = 300) as fn(&mut _),
+            |class| class.n = 300,
             "n must be a power of two from 64 to 65536",
         ),
         (|class| class.k = 7, "m must not be below k"),
@@ -420,7 +424,8 @@ fn the_catalogue_is_checked() {
             |class| class.answer_blocks = 4,
             "answer_blocks must be 5 or more",
         ),
-    ] {
+    ];
+    for (change, rule) in cases {
         assert_eq!(
             after(|spec| change(&mut spec.catalogue.classes[0])),
             [Problem::ClassSize {
