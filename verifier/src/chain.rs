@@ -1,7 +1,7 @@
 //! What worker and verifier ask of the chain. Part of both crates, as `terms`.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use io_client::{BookingFilter, ChallengeFilter, Client, ClientError, PageRequest, Signer, Wallet};
 use io_types::api::{DeviceView, LIMIT_MAX, Page, Status, TransactionResult};
@@ -62,11 +62,35 @@ pub trait Chain: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<TransactionResult, ClientError>> + Send;
 }
 
+impl Lane {
+    const ALL: [Self; 3] = [Self::Uptime, Self::Challenge, Self::Market];
+
+    /// Its number on the chain.
+    fn number(self) -> u16 {
+        match self {
+            Self::Uptime => 0,
+            Self::Challenge => 1,
+            Self::Market => 2,
+        }
+    }
+
+    /// Blocks after which a transaction that no block took is given up. What is due then is read from the chain and sent
+    /// anew; a long life would only keep the lane waiting for something that no proposer may take any more.
+    fn life_blocks(self) -> u64 {
+        match self {
+            Self::Uptime => 5,
+            Self::Challenge => 8,
+            Self::Market => 30,
+        }
+    }
+}
+
 /// A node by its HTTP API.
 #[derive(Clone, Debug)]
 pub struct NodeChain {
     client: Client,
-    signers: Arc<[Signer; 3]>,
+    wallet: Arc<Wallet>,
+    signers: Arc<Mutex<[Arc<Signer>; 3]>>,
 }
 
 impl NodeChain {
@@ -76,16 +100,50 @@ impl NodeChain {
     /// A URL that is none.
     pub fn new(url: &str, wallet: &Wallet) -> Result<Self, ClientError> {
         let client = Client::new(url)?;
-        let signer = |lane| Signer::new(client.clone(), wallet).on_lane(lane);
-        let signers = Arc::new([signer(0), signer(1), signer(2)]);
-        Ok(Self { client, signers })
+        let wallet = Arc::new(Wallet::from_seed(wallet.key().to_bytes()));
+        let signers = Lane::ALL.map(|lane| fresh(&client, &wallet, lane));
+        Ok(Self {
+            client,
+            wallet,
+            signers: Arc::new(Mutex::new(signers)),
+        })
     }
+
+    fn signer(&self, lane: Lane) -> Arc<Signer> {
+        let signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        let [uptime, challenge, market] = &*signers;
+        Arc::clone(match lane {
+            Lane::Uptime => uptime,
+            Lane::Challenge => challenge,
+            Lane::Market => market,
+        })
+    }
+
+    /// A signer that does not know what became of its last transaction is replaced by one that reads the account.
+    fn renew(&self, lane: Lane) {
+        let fresh = fresh(&self.client, &self.wallet, lane);
+        let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        let [uptime, challenge, market] = &mut *signers;
+        *match lane {
+            Lane::Uptime => uptime,
+            Lane::Challenge => challenge,
+            Lane::Market => market,
+        } = fresh;
+    }
+}
+
+fn fresh(client: &Client, wallet: &Wallet, lane: Lane) -> Arc<Signer> {
+    let signer = Signer::new(client.clone(), wallet);
+    Arc::new(
+        signer
+            .on_lane(lane.number())
+            .expiring_after(lane.life_blocks()),
+    )
 }
 
 impl Chain for NodeChain {
     fn account(&self) -> AccountId {
-        let [signer, ..] = self.signers.as_ref();
-        signer.account()
+        self.wallet.account()
     }
 
     async fn status(&self) -> Result<Status, ClientError> {
@@ -159,13 +217,11 @@ impl Chain for NodeChain {
         lane: Lane,
         actions: Vec<Action>,
     ) -> Result<TransactionResult, ClientError> {
-        let [uptime, challenge, market] = self.signers.as_ref();
-        let signer = match lane {
-            Lane::Uptime => uptime,
-            Lane::Challenge => challenge,
-            Lane::Market => market,
-        };
-        signer.send(actions).await
+        let result = self.signer(lane).send(actions).await;
+        if let Err(ClientError::Expired { .. } | ClientError::Unreachable { .. }) = &result {
+            self.renew(lane);
+        }
+        result
     }
 }
 

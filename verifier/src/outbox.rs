@@ -56,7 +56,7 @@ async fn send<C: Chain>(chain: &C, actions: Vec<Action>) {
                 tracing::debug!(action = action.name(), "done");
             }
         }
-        Err(ClientError::Rejected { .. }) if actions.len() > 1 => {
+        Err(ClientError::Rejected { .. } | ClientError::Expired { .. }) if actions.len() > 1 => {
             for action in actions {
                 Box::pin(send(chain, vec![action])).await;
             }
