@@ -1,6 +1,6 @@
 //! `settle`.
 
-use io_settlement::account::Counters;
+use io_settlement::account::{Counters, Signatures};
 use io_settlement::batch::{Payout, SettleBody, chain_id_hash};
 use io_settlement::deposit::Queue;
 use io_settlement::{Asset, Error};
@@ -68,6 +68,31 @@ fn every_wrong_account_is_refused() {
         world.refused(&call.with(role, key), rule);
     }
     assert_ne!(io_mint, usdc_mint);
+    world.done(&[call]);
+}
+
+#[test]
+fn signatures_of_another_kind_or_set_do_not_count() {
+    let mut world = funded(5000);
+    let body = world.batch();
+    world.signed_by_all(&body);
+    let address = world.signatures_address(1, &body.hash());
+    let whole = world.svm.get_account(&address).unwrap();
+    let found = Signatures::read(&whole.data).unwrap();
+    let call = world.settle(&body);
+    for other in [
+        Signatures { kind: 2, ..found },
+        Signatures {
+            set_epoch: 2,
+            ..found
+        },
+    ] {
+        let mut account = whole.clone();
+        account.data = other.to_bytes().to_vec();
+        world.svm.set_account(address, account).unwrap();
+        world.refused(&call, Error::WrongSignatures);
+    }
+    world.svm.set_account(address, whole).unwrap();
     world.done(&[call]);
 }
 
