@@ -4,6 +4,7 @@
 #pragma once
 #define IO_EMULATION
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstdint>
@@ -39,10 +40,14 @@ struct Copy {
     const u8* from;
 };
 
+// A fiber begins in its context; later switches jump, which costs no system call.
 struct Fiber {
     ucontext_t context;
-    std::vector<char> stack;
+    jmp_buf place;
+    bool begun;
     bool done;
+    const u64* counter = nullptr;  // waits while this has `value`
+    u64 value = 0;
     std::deque<std::vector<Copy>> groups;  // asynchronous copies, the open group last
 };
 
@@ -57,18 +62,37 @@ struct Warp {
 
 static std::vector<Fiber> fibers;
 static std::vector<Warp> warps;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static u32 current;
 static std::function<void()> body;
 static u32 barrier_arrived;
 static u64 barrier_generation;
 static std::vector<u8> shared_bytes;
 
-static void yield() { swapcontext(&fibers[current].context, &scheduler); }
+static void yield() {
+    if (!_setjmp(fibers[current].place)) _longjmp(scheduler, 1);
+}
+
+static void resume(Fiber& fiber) {
+    if (_setjmp(scheduler)) return;
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
+}
+
+// Waits until a counter moves on; the scheduler does not wake the fiber before.
+static void wait_while(const u64* counter, u64 value) {
+    if (*counter != value) return;
+    fibers[current].counter = counter;
+    fibers[current].value = value;
+    yield();
+    fibers[current].counter = nullptr;
+}
 
 static void enter() {
     body();
     fibers[current].done = true;
+    _longjmp(scheduler, 1);
 }
 
 // Warps fall behind each other at random, always the same way, so that a missing barrier is met by someone.
@@ -86,6 +110,15 @@ static bool asleep(Warp& warp, bool first_lane) {
     return warp.sleep > 0;
 }
 
+#define STACK_BYTES (64 * 1024)
+
+// Stacks are made once and used by every block.
+static char* stack(size_t fiber) {
+    static std::vector<char*> stacks;
+    while (stacks.size() <= fiber) stacks.push_back((char*)malloc(STACK_BYTES));
+    return stacks[fiber];
+}
+
 static void launch(u32 grid, u32 threads, std::function<void()> kernel) {
     body = kernel;
     gridDim.x = grid;
@@ -97,13 +130,12 @@ static void launch(u32 grid, u32 threads, std::function<void()> kernel) {
         barrier_arrived = 0;
         shared_bytes.assign(256 * 1024, 0xA5);  // shared memory starts with anything but zeros
         for (Fiber& fiber : fibers) {
-            fiber.stack.resize(128 * 1024);
-            fiber.done = false;
+            fiber.done = fiber.begun = false;
             fiber.groups.emplace_back();
             getcontext(&fiber.context);
-            fiber.context.uc_stack.ss_sp = fiber.stack.data();
-            fiber.context.uc_stack.ss_size = fiber.stack.size();
-            fiber.context.uc_link = &scheduler;
+            fiber.context.uc_stack.ss_sp = stack(&fiber - fibers.data());
+            fiber.context.uc_stack.ss_size = STACK_BYTES;
+            fiber.context.uc_link = nullptr;
             makecontext(&fiber.context, enter, 0);
         }
         for (u32 left = threads; left > 0;) {
@@ -112,9 +144,10 @@ static void launch(u32 grid, u32 threads, std::function<void()> kernel) {
                 if (fibers[t].done) continue;
                 left++;
                 if (asleep(warps[t / 32], t % 32 == 0)) continue;
+                if (fibers[t].counter && *fibers[t].counter == fibers[t].value) continue;
                 current = t;
                 threadIdx.x = t;
-                swapcontext(&scheduler, &fibers[t].context);
+                resume(fibers[t]);
             }
         }
     }
@@ -127,7 +160,7 @@ static void block_barrier() {
         barrier_generation++;
         return;
     }
-    while (barrier_generation == generation) yield();
+    wait_while(&barrier_generation, generation);
 }
 
 // Every lane gives `count` words; the last to come computes for all.
@@ -141,7 +174,7 @@ static const u32* collective(const u32* words, u32 count, void (*compute)(Warp&)
         warp.arrived = 0;
         warp.generation++;
     } else {
-        while (warp.generation == generation) yield();
+        wait_while(&warp.generation, generation);
     }
     return warp.out[lane];
 }

@@ -126,7 +126,7 @@ template <int PENDING> static void products_wait() {
         group.arrived = 0;
         group.generation++;
     } else {
-        while (group.generation == generation) yield();
+        wait_while(&group.generation, generation);
     }
 }
 
@@ -137,7 +137,7 @@ DEVICE void group_barrier(u32 id) {
         group_generation[id]++;
         return;
     }
-    while (group_generation[id] == generation) yield();
+    wait_while(&group_generation[id], generation);
 }
 template <int COUNT> static void registers_fewer() {}
 template <int COUNT> static void registers_more() {}

@@ -157,8 +157,9 @@ impl Buffer {
         self.address + offset
     }
 
-    /// Copies bytes to the start of the buffer and waits.
-    pub(crate) fn write<T: Copy>(&self, data: &[T]) -> Result<(), GpuError> {
+    /// Copies bytes to the start of the buffer and waits. The copy runs on `stream`: one on the driver's own stream may
+    /// still be on its way when a kernel of another stream begins.
+    pub(crate) fn write<T: Copy>(&self, stream: &CudaStream, data: &[T]) -> Result<(), GpuError> {
         assert!(
             size_of_val(data) <= self.bytes,
             "{} bytes into {}",
@@ -168,9 +169,10 @@ impl Buffer {
         self.context
             .bind_to_thread()
             .map_err(refused("binding the card"))?;
-        // SAFETY: the length was checked above; the call returns after the copy.
-        unsafe { result::memcpy_htod_sync(self.address, data) }
-            .map_err(refused("copying to the card"))
+        // SAFETY: the length was checked above; the data is borrowed until the stream has been waited for.
+        unsafe { result::memcpy_htod_async(self.address, data, stream.cu_stream()) }
+            .map_err(refused("copying to the card"))?;
+        stream.synchronize().map_err(refused("copying to the card"))
     }
 
     /// Copies bytes from `offset` on and waits. Kernels on `stream` are finished first.

@@ -28,7 +28,9 @@ mod error;
 mod facts;
 mod kernels;
 mod measure;
+mod ring;
 mod source;
+mod walked;
 
 pub use backend::{Backend, Selection, select};
 pub use engine::CudaEngine;

@@ -14,6 +14,7 @@ use crate::driver::{Buffer, copy, refused, version};
 use crate::engine::CudaEngine;
 use crate::error::GpuError;
 use crate::kernels::Product;
+use crate::ring::{Ring, key};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +105,7 @@ impl Bench {
             older: buffer()?,
             out: buffer()?,
         };
-        let key = Buffer::new(engine.context(), 32)?;
-        key.write(SEED.as_bytes())?;
+        let key = key(engine.kernels(), SEED.as_bytes())?;
         for (index, matrix) in [(0, &bench.older), (1, &bench.newer)] {
             engine.kernels().expand(
                 key.address(),
@@ -196,7 +196,7 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
     }
     let (mut portable_ns, mut hopper_ns, mut cublaslt_ns) = (Vec::new(), Vec::new(), Vec::new());
     let (mut digest_ns, mut copy_ns) = (Vec::new(), Vec::new());
-    let ring = best.scratch_ring(&shape)?;
+    let ring = Ring::new(best.context(), &shape, 0)?;
     for _ in 0..rounds {
         portable_ns.push(bench.time(&portable, &|| bench.product(&portable))?);
         if hopper {
@@ -208,7 +208,9 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
             let stream = &best.kernels().stream;
             cublaslt_ns.push(bench.time(&best, &|| yardstick.product(stream, newer, older, sums))?);
         }
-        digest_ns.push(bench.time(&best, &|| best.digest(&shape, &ring, bench.out.address()))?);
+        digest_ns.push(bench.time(&best, &|| {
+            ring.digest_of(best.kernels(), &shape, bench.out.address())
+        })?);
         let stream = &best.kernels().stream;
         copy_ns.push(bench.time(&best, &|| copy(stream, &bench.newer, &bench.out))?);
     }

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use io_challenge::{EngineError, Source, Span, SpanKey, TableKey, Tree};
 
 use crate::driver::Buffer;
-use crate::engine::{CudaEngine, GROUP_BYTES, Held, Walked, fill_view};
+use crate::engine::{CudaEngine, Held};
 use crate::error::GpuError;
+use crate::ring::GROUP_BYTES;
+use crate::walked::{Walked, fill_view};
 
 /// A held run with the upper trees that one call of `open` has fetched.
 pub(crate) struct DeviceSource<'a> {
@@ -46,7 +48,7 @@ impl<'a> DeviceSource<'a> {
     /// A span of the result that now lies in its slot.
     fn cut(&self, key: &SpanKey, upper: &Tree) -> Result<Span, GpuError> {
         let ring = &self.held.ring;
-        let slot = &ring.slots[ring.slot(key.result)];
+        let slot = ring.slot(key.result);
         let group = key.offset / GROUP_BYTES;
         let start = group * GROUP_BYTES;
         let bytes = slot.read(&self.engine.kernels().stream, start, GROUP_BYTES)?;
@@ -117,7 +119,7 @@ impl Source for DeviceSource<'_> {
         let stream = &engine.kernels().stream;
         let list = |words: Vec<u32>| -> Result<Buffer, GpuError> {
             let buffer = Buffer::new(engine.context(), words.len() as u64 * 4)?;
-            buffer.write(&words)?;
+            buffer.write(stream, &words)?;
             Ok(buffer)
         };
         let groups = list(wanted.iter().map(|key| key.chunk).collect())?;

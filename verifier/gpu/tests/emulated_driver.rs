@@ -1,0 +1,239 @@
+//! The whole engine, host side and kernels, on a CUDA driver without a card: `kernels/emulated_driver.cpp` built as
+//! libcuda.so. The suite of `card.rs` passes on it bit for bit, and every fault that it plays ends in its own typed error.
+//!
+//! A library path is read when a program starts, so each test starts this program again with it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use io_challenge::{Engine, EngineError, Params, Seed};
+use io_gpu::{Backend, CudaEngine, GpuError, Selection, select};
+
+use crate::skip::skip;
+
+#[path = "support/skip.rs"]
+mod skip;
+#[path = "support/suite.rs"]
+mod suite;
+
+/// What a child runs under.
+const CHILD: &str = "IO_EMULATED_CHILD";
+const SEED: Seed = Seed::from_bytes([3; 32]);
+
+/// The folder with the library, built once; `None` where there is no C++ compiler.
+fn library() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(build).as_deref()
+}
+
+fn build() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulated_driver");
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/emulated_driver.cpp");
+    let flags = [
+        "-O2",
+        "-std=c++17",
+        "-w",
+        "-U_FORTIFY_SOURCE",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+    ];
+    let out = folder.join("libcuda.so");
+    let status = Command::new("c++")
+        .args(flags)
+        .arg(&source)
+        .arg("-o")
+        .arg(out)
+        .status()
+        .ok()?;
+    assert!(status.success(), "the emulated driver does not compile");
+    Some(folder)
+}
+
+/// Runs one test of this program on the emulated driver; `None`, said aloud, where that cannot be built.
+fn on_emulated_driver(test: &str, child: &str, settings: &[(&str, &str)]) -> Option<Output> {
+    let Some(folder) = library() else {
+        skip(test, "there is no C++ compiler named c++");
+        return None;
+    };
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(program);
+    command
+        .args(["--nocapture", "--test-threads", "1", child])
+        .env(CHILD, "1")
+        .env("LD_LIBRARY_PATH", folder);
+    command.envs(settings.iter().copied());
+    Some(command.output().expect("this program can be started again"))
+}
+
+/// A test of the suite in a child must pass, and on a card.
+fn card_suite(test: &str, child: &str) {
+    let Some(output) = on_emulated_driver(test, child, &[]) else {
+        return;
+    };
+    let (out, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{error}");
+    assert!(
+        out.contains("1 passed") && !error.contains("SKIPPED"),
+        "{out}\n{error}"
+    );
+}
+
+#[test]
+fn sizes_on_the_emulated_driver() {
+    card_suite("sizes_on_the_emulated_driver", "suite::every_size_gives");
+}
+
+#[test]
+fn deep_runs_on_the_emulated_driver() {
+    card_suite("deep_runs_on_the_emulated_driver", "suite::deep_runs");
+}
+
+#[test]
+fn two_cards_at_once_on_the_emulated_driver() {
+    card_suite(
+        "two_cards_at_once_on_the_emulated_driver",
+        "suite::all_cards",
+    );
+}
+
+#[test]
+fn a_full_card_on_the_emulated_driver() {
+    card_suite("a_full_card_on_the_emulated_driver", "suite::a_fill_larger");
+}
+
+/// Runs the child below under settings and compares the error that it prints.
+fn fault(test: &str, settings: &[(&str, &str)], expected: &str) {
+    let Some(output) = on_emulated_driver(test, "a_child_says_what_went_wrong", settings) else {
+        return;
+    };
+    let out = String::from_utf8_lossy(&output.stdout);
+    let said = out
+        .lines()
+        .find_map(|line| line.split_once("WENT WRONG: "))
+        .map(|(_, said)| said);
+    assert!(
+        output.status.success(),
+        "{out}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.is_some_and(|said| said.starts_with(expected)),
+        "{said:?} instead of {expected}"
+    );
+}
+
+/// The variant of an error and what it holds, on one line.
+fn debug(error: &EngineError) -> String {
+    match error {
+        EngineError::Device(inner) => inner
+            .downcast_ref::<GpuError>()
+            .map_or_else(String::new, |error| format!("{error:?}")),
+        EngineError::Params(_)
+        | EngineError::Draw(_)
+        | EngineError::Memory(_)
+        | EngineError::NotFilled
+        | EngineError::NotWalked
+        | EngineError::Hardware { .. } => format!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_child_says_what_went_wrong() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let said = match CudaEngine::open(0) {
+        Err(error) => format!("{error:?}"),
+        Ok(mut engine) => match engine.run(&Params::TEST, &SEED) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => debug(&error),
+        },
+    };
+    println!("WENT WRONG: {said}");
+    // Whatever went wrong with a card, `auto` still gives an answer.
+    assert!(matches!(
+        select(Backend::Auto),
+        Ok(Selection::Cuda { .. } | Selection::Cpu { .. })
+    ));
+}
+
+#[test]
+fn without_a_fault_nothing_goes_wrong() {
+    fault("without_a_fault_nothing_goes_wrong", &[], "nothing");
+}
+
+#[test]
+fn a_driver_that_is_too_old_is_named() {
+    let expected = "DriverTooOld { got: 11080, needed: 12000 }";
+    fault(
+        "a_driver_that_is_too_old_is_named",
+        &[("IO_EMULATED_VERSION", "11080")],
+        expected,
+    );
+}
+
+#[test]
+fn a_driver_without_cards_has_no_card_0() {
+    let expected = "NoDevice { ordinal: 0, count: 0 }";
+    fault(
+        "a_driver_without_cards_has_no_card_0",
+        &[("IO_EMULATED_CARDS", "0")],
+        expected,
+    );
+}
+
+#[test]
+fn a_card_that_is_too_old_is_named() {
+    let expected = "DeviceTooOld { name: \"Emulated card 0\", major: 7, minor: 5 }";
+    fault(
+        "a_card_that_is_too_old_is_named",
+        &[("IO_EMULATED_CAPABILITY", "75")],
+        expected,
+    );
+}
+
+#[test]
+fn a_card_without_free_memory_is_refused_before_it_allocates() {
+    let settings = [("IO_EMULATED_MEMORY", "1000000")];
+    fault(
+        "a_card_without_free_memory_is_refused_before_it_allocates",
+        &settings,
+        "Memory { needed: ",
+    );
+}
+
+#[test]
+fn a_card_that_is_lost_says_during_what() {
+    // Launches: two expansions, then a product, its chunks and its tree for each step.
+    let lost = |launch, during| {
+        let expected =
+            format!("Lost {{ during: \"{during}\", code: \"CUDA_ERROR_LAUNCH_FAILED\" }}");
+        fault(
+            "a_card_that_is_lost_says_during_what",
+            &[("IO_EMULATED_LOST", launch)],
+            &expected,
+        );
+    };
+    lost("1", "expanding the seed");
+    lost("3", "multiplying");
+    lost("4", "hashing chunks");
+    lost("5", "hashing a tree");
+    lost("22", "walking");
+}
+
+#[test]
+fn a_flipped_bit_is_a_fault_of_the_card_and_no_answer() {
+    // All bytes of the third product are wrong, so the sampled one of step 2 is.
+    let settings = [("IO_EMULATED_FLIP", "3")];
+    fault(
+        "a_flipped_bit_is_a_fault_of_the_card_and_no_answer",
+        &settings,
+        "Hardware { step: 2, ",
+    );
+}
