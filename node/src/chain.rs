@@ -62,6 +62,8 @@ pub struct Chain {
     /// Calls that look at more than one part of the machine (state, works, derived indices) must not meet a commit between
     /// two of them: they read-lock this, a commit write-locks it. It guards no data.
     turnstile: RwLock<()>,
+    /// Held by the one thread that prepares the next vote extension, so that an older state never overwrites a newer one.
+    duties: Mutex<()>,
     /// How block time becomes chain time.
     scale: TimeScale,
     /// The last committed height; changes wake those who wait.
@@ -112,6 +114,7 @@ impl Chain {
             report,
             metrics: Metrics::default(),
             turnstile: RwLock::default(),
+            duties: Mutex::default(),
             scale,
             height: watch::Sender::new(height),
             halt_height,

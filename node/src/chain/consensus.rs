@@ -3,7 +3,7 @@
 //! Places where a crash test may end the process ([`io_bridge::failpoint`]): `node:before_execute`, `node:after_execute`,
 //! `node:before_journal`, `node:before_commit`, `node:after_commit`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -58,11 +58,16 @@ impl ChainConsensus {
             return;
         };
         let chain = Arc::clone(&self.chain);
-        let work = move || match read_duties(&chain, address, key) {
-            Ok(Some(duties)) => chain.report.refresh(&duties),
-            // Before the first block there is nothing to say.
-            Ok(None) => {}
-            Err(fault) => tracing::error!(%fault, "the duties of this validator can not be read"),
+        let work = move || {
+            let _alone = chain.duties.lock().unwrap_or_else(PoisonError::into_inner);
+            match read_duties(&chain, address, key) {
+                Ok(Some(duties)) => chain.report.refresh(&duties),
+                // Before the first block there is nothing to say.
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::error!(%fault, "the duties of this validator can not be read");
+                }
+            }
         };
         if let Err(error) = std::thread::Builder::new()
             .name("duties".to_owned())

@@ -112,9 +112,31 @@ fn a_node_killed_around_execute_commit_and_sign_does_nothing_twice_and_loses_not
         .get(&format!("/v1/accounts/{}", account(&renter)))
         .unwrap();
     assert_eq!(view.lanes, [(0, sent + 1)]);
+    a_damaged_database_is_named(node);
+}
+
+/// The node refuses to start on it, says what and where, and changes nothing.
+fn a_damaged_database_is_named(node: &mut Node) {
+    node.kill();
+    let file = node.home.join("data/state/CURRENT");
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, b"garbage").unwrap();
+    node.start();
+    let code = node.process.take().unwrap().wait().unwrap().code();
+    assert_eq!(code, Some(2), "{}", node.log());
+    let log = node.log();
+    let words = log
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("error: "))
+        .unwrap();
     assert!(
-        !node.log().contains("ERROR io_node::journal"),
-        "{}",
-        node.log()
+        words.contains("database") && words.contains("data/state"),
+        "{words}"
     );
+    std::fs::write(&file, good).unwrap();
+    node.start();
+    wait("it comes back with the database that it had", || {
+        node.height() > 0
+    });
 }
