@@ -287,8 +287,11 @@ pub(super) fn end_part(
     let (device, hold) = (part.device, part.hold);
     match end {
         PartEnd::EndedByRenter => {
-            // Whoever ends early pays the first hour; who ends before delivery pays it too.
-            part.served = part.served.max(FIRST_HOUR.min(minutes));
+            // Whoever ends in the first hour, or before delivery, pays what is left of it; minutes that were not served
+            // stay unpaid.
+            let passed = part.served.saturating_add(part.slashed);
+            let rest = FIRST_HOUR.min(minutes).saturating_sub(passed);
+            part.served = part.served.saturating_add(rest);
             pay(state, block, booking, place)?;
         }
         PartEnd::SupplierFailed if part.served < FIRST_HOUR => {

@@ -9,7 +9,7 @@ mod books;
 mod holds;
 mod things;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
@@ -85,8 +85,8 @@ pub struct Auditor {
     burned: [u128; 3],
     suspense: BTreeMap<u64, (Asset, u64)>,
     batches: u64,
-    /// Names of everything that happened at least once, for the report.
-    pub seen: BTreeSet<String>,
+    /// How often everything happened, for the report.
+    pub seen: BTreeMap<String, u64>,
 }
 
 /// A system account as a holder.
@@ -128,7 +128,7 @@ impl Auditor {
             burned: [0; 3],
             suspense: BTreeMap::new(),
             batches: 0,
-            seen: BTreeSet::new(),
+            seen: BTreeMap::new(),
         };
         for row in &spec.balances {
             let outside = system(SystemAccount::Outside);
@@ -146,6 +146,10 @@ impl Auditor {
         if to == system(SystemAccount::Revenue) {
             self.fees_in[usize::from(asset.number())] += u128::from(amount);
         }
+    }
+
+    fn count(&mut self, what: String) {
+        *self.seen.entry(what).or_default() += 1;
     }
 
     fn balance(&self, holder: Holder, asset: Asset) -> i128 {
@@ -216,7 +220,7 @@ impl Auditor {
             );
         }
         if code != 0 {
-            self.seen.insert(format!("rejection {code}"));
+            self.count(format!("rejection {code}"));
             return same("events of a rejected transaction", &rest, &Vec::new());
         }
         let expected: Vec<Event> = body
@@ -239,7 +243,7 @@ impl Auditor {
             .collect();
         same("what the actions promised", &came, &expected)?;
         for action in &body.actions {
-            self.seen.insert(format!("action {}", action.name()));
+            self.count(format!("action {}", action.name()));
         }
         let proven = rest
             .iter()

@@ -4,7 +4,7 @@
     reason = "a command line tool prints its results"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     });
     let begun = Instant::now();
     let (mut failed, mut entered, mut blocks) = (0_u64, 0_u64, 0_usize);
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     for seed in from..to {
         let mut setup = Setup::new(seed);
         setup.blocks = arguments.blocks.unwrap_or(setup.blocks);
@@ -69,7 +69,10 @@ fn main() -> ExitCode {
         let report = twice(&setup);
         entered = entered.saturating_add(report.entered);
         blocks = blocks.saturating_add(report.hashes.len());
-        seen.extend(report.seen.iter().cloned());
+        for (name, count) in &report.seen {
+            let sum = seen.entry(name.clone()).or_default();
+            *sum = sum.saturating_add(*count);
+        }
         if let Some(failure) = &report.failure {
             failed = failed.saturating_add(1);
             tell(&setup, failure, &report, arguments.shrink_seconds);
@@ -78,8 +81,8 @@ fn main() -> ExitCode {
     if arguments.hashes {
         return ExitCode::SUCCESS;
     }
-    for name in &seen {
-        println!("  {name}");
+    for (name, count) in &seen {
+        println!("  {name}: {count}");
     }
     println!(
         "{} seeds, {failed} failed, {blocks} blocks, {entered} transactions in blocks, {} kinds of things, {} s",

@@ -1,7 +1,7 @@
 //! One seed from genesis to its last block.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use io_state_machine::{BlockOutcome, BridgeData, ProposalError, tables};
@@ -39,7 +39,7 @@ impl Setup {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            blocks: Rng::new(&[seed, 20]).between(60, 140),
+            blocks: Rng::new(&[seed, 20]).between(90, 170),
             only: None,
             checks: true,
         }
@@ -55,8 +55,8 @@ pub struct Report {
     pub sent: Vec<(u64, u32)>,
     /// Transactions that entered a block.
     pub entered: u64,
-    /// What happened at least once.
-    pub seen: BTreeSet<String>,
+    /// How often what happened.
+    pub seen: BTreeMap<String, u64>,
     /// Set if something is wrong.
     pub failure: Option<Failure>,
 }
@@ -227,7 +227,7 @@ impl<'s> Run<'s> {
         let request = ProposalRequest {
             block: block.clone(),
             extended: self.votes.extended.clone(),
-            bytes_max: *stream.pick(&[4_000_000, 4_000_000, 4_000_000, 9000]),
+            bytes_max: if stream.one_in(15) { 9000 } else { 4_000_000 },
         };
         let bridge = self.bridge_data(height, &mut stream);
         let made = self
@@ -280,10 +280,12 @@ impl<'s> Run<'s> {
     fn step_ms(&self, height: u64) -> u64 {
         let mut rng = self.stream(height, 15);
         let hour = 3_600_000;
-        let chain = match rng.below(50) {
-            0 => *rng.pick(&[hour / 5, hour, 2 * hour + 300_000, 5 * hour, 30 * hour]),
-            1..5 => 1000,
-            _other => rng.between(self.world.step_ms / 2, self.world.step_ms),
+        let chain = if rng.one_in(self.world.jump_one_in) {
+            *rng.pick(&[hour / 5, hour, 2 * hour + 300_000, 5 * hour, 30 * hour])
+        } else if rng.one_in(12) {
+            1000
+        } else {
+            rng.between(self.world.step_ms / 4 * 3, self.world.step_ms)
         };
         self.world.block_ms(chain)
     }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
 use io_state_machine::tables;
-use io_types::{Action, Amount, ChainTime, Height, TransactionBody};
+use io_types::{Action, Amount, ChainTime, Hash, Height, TransactionBody};
 
 use crate::rng::Rng;
 use crate::rows::Rows;
@@ -79,6 +79,8 @@ pub struct Memory {
     pub sent: Vec<Vec<u8>>,
     /// Devices that somebody tried to register.
     pub devices: u64,
+    /// Hash chains by device and last slot, the last link first.
+    pub links: BTreeMap<(u64, u64), Vec<Hash>>,
     /// The next client id.
     pub client_id: u64,
 }

@@ -72,6 +72,10 @@ pub struct World {
     pub validators: Vec<Validator>,
     /// Chain time between most blocks, ms.
     pub step_ms: u64,
+    /// Whether most people are reliable, so that things get to their end.
+    pub calm: bool,
+    /// How seldom chain time jumps: once in so many blocks.
+    pub jump_one_in: u64,
     /// Heights in which nobody reports a price.
     pub halt: Range<u64>,
     /// Heights in which nothing is seen of Solana.
@@ -103,10 +107,12 @@ impl World {
             verifiers,
             carrier,
             validators,
-            step_ms: *rng.pick(&[60_000, 90_000, 120_000, 20_000]),
-            halt: from..from + rng.below(25),
+            step_ms: *rng.pick(&[120_000, 120_000, 120_000, 30_000]),
+            calm: !rng.one_in(3),
+            jump_one_in: *rng.pick(&[12, 50, 1000]),
+            halt: from..from + rng.below(15),
             solana_down: down..down + rng.below(25),
-            lie_from: rng.one_in(8).then(|| rng.between(50, 120)),
+            lie_from: rng.one_in(8).then(|| rng.between(90, 160)),
         };
         world.people(&mut rng);
         world

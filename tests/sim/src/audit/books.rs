@@ -13,7 +13,11 @@ impl Auditor {
     pub(super) fn event(&mut self, event: &Event, proven: bool, solana: &Solana) -> Check {
         let name = format!("{event:?}");
         let name = name.split([' ', '{']).next().unwrap_or_default();
-        self.seen.insert(format!("event {name}"));
+        self.count(match event {
+            Event::PartEnded { end, .. } => format!("event {name} {end:?}"),
+            Event::ChallengeDecided { outcome, .. } => format!("event {name} {outcome:?}"),
+            _other => format!("event {name}"),
+        });
         match event {
             Event::Transferred {
                 from,

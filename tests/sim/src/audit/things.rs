@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use io_state_machine::tables;
 use io_types::consensus::Block;
-use io_types::row::{BookingState, ChallengeStage, DeviceState};
+use io_types::row::{BookingState, ChallengeStage, DeviceState, OrderState};
 use io_types::{AccountId, DeviceId};
 
 use super::Auditor;
@@ -22,6 +22,7 @@ impl Auditor {
         same("sequences", &lanes, &self.lanes)?;
         self.compare_stakes(rows)?;
         self.compare_devices(rows)?;
+        self.count_reports(rows);
         compare_bookings(rows)?;
         compare_challenges(rows)?;
         compare_clock(block, rows)
@@ -56,7 +57,7 @@ impl Auditor {
     }
 
     /// INV-11 and INV-12.
-    fn compare_devices(&self, rows: Rows<'_>) -> Check {
+    fn compare_devices(&mut self, rows: Rows<'_>) -> Check {
         let devices = rows.list(&tables::DEVICES);
         let keys: BTreeMap<AccountId, DeviceId> =
             rows.list(&tables::DEVICE_KEYS).into_iter().collect();
@@ -64,6 +65,12 @@ impl Auditor {
         let mut owners = BTreeMap::new();
         for (id, row) in &devices {
             owners.insert(*id, row.owner);
+            let tested = if row.challenge.is_some() {
+                ", tested"
+            } else {
+                ""
+            };
+            self.count(format!("device-blocks {:?}{tested}", row.state));
             same(
                 "INV-11: device of a key",
                 &keys.get(&row.device_key),
@@ -175,4 +182,26 @@ fn compare_clock(block: &Block, rows: Rows<'_>) -> Check {
         .map(|(epoch, _row)| epoch)
         .collect();
     same("epochs that are open", &open, &vec![clock.open_epoch])
+}
+
+impl Auditor {
+    /// For the report: why open orders wait.
+    pub(super) fn count_reports(&mut self, rows: Rows<'_>) {
+        for (_id, order) in rows.list(&tables::ORDERS) {
+            if let (OrderState::Open, Some(report)) = (order.state, order.report) {
+                for (name, count) in [
+                    ("model", report.model),
+                    ("state", report.state),
+                    ("stake", report.stake),
+                    ("price", report.price),
+                    ("quantity", report.quantity),
+                    ("desk", report.desk),
+                    ("no price", u64::from(report.no_price)),
+                    ("reputation", report.reputation),
+                ] {
+                    *self.seen.entry(format!("waits for {name}")).or_default() += count;
+                }
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub(super) fn intents(
     out: &mut Vec<Intent>,
 ) {
     let devices = scene.rows.list(&tables::DEVICES);
-    if memory.devices < DEVICES_MAX && (rng.one_in(3) || scene.height < 6) {
+    if memory.devices < DEVICES_MAX && (rng.one_in(3) || scene.height < 8) {
         out.push(register(scene, memory, rng));
     }
     for (_id, device) in &devices {
@@ -34,14 +34,18 @@ pub(super) fn intents(
         let (Some(owner), Some(worker)) = (owner, worker) else {
             continue;
         };
-        worker_duties(scene, device, &worker, rng, out);
+        worker_duties((scene, memory), device, &worker, rng, out);
         staking(scene, device, &owner, rng, out);
-        if rng.one_in(12) {
+        if device.state == DeviceState::Paused && rng.one_in(6) {
+            let action = Action::ResumeDevice(ResumeDevice { device: device.id });
+            out.push(Intent::new(&owner, vec![action]));
+        }
+        if rng.one_in(if scene.world.calm { 80 } else { 12 }) {
             let action = owner_action(device, rng);
             out.push(Intent::new(&owner, vec![action]));
         }
     }
-    carrier(scene, &devices, rng, out);
+    carrier((scene, memory), &devices, rng, out);
     for supplier in &scene.world.suppliers {
         if rng.one_in(10) {
             let ago = rng.below(4);
@@ -56,7 +60,8 @@ pub(super) fn intents(
 
 fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
     memory.devices += 1;
-    let worker = match rng.below(20) {
+    let calm = scene.world.calm;
+    let worker = match rng.below(30) {
         0 => account(rng.pick(&scene.world.suppliers)),
         1 => account(&device_key(1)),
         _other => account(&device_key(memory.devices)),
@@ -67,13 +72,23 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
         rng.pick(&scene.world.suppliers).clone()
     };
     let spec = DeviceSpec {
-        model: ModelId(*rng.pick(&[1, 1, 2, 2, 3, 4, 9])),
+        model: ModelId(*rng.pick(&[1, 1, 1, 2, 2, 2, 3, 4, if calm { 2 } else { 9 }])),
         quantity: *rng.pick(&[1, 1, 1, 2, 4, 8]),
         vram_mib: 81_920,
-        country: CountryCode(*rng.pick(&[*b"DE", *b"US", *b"d!"])),
-        connectivity: u8::try_from(rng.below(5)).unwrap(),
+        country: CountryCode(*rng.pick(&[
+            *b"DE",
+            *b"DE",
+            *b"US",
+            *b"US",
+            if calm { *b"DE" } else { *b"d!" },
+        ])),
+        connectivity: if calm {
+            4
+        } else {
+            u8::try_from(rng.below(5)).unwrap()
+        },
         ask: ask(rng),
-        payout_asset: *rng.pick(&[Asset::Io, Asset::Usdc]),
+        payout_asset: *rng.pick(&[Asset::Io, Asset::Io, Asset::Usdc]),
     };
     let action = Action::RegisterDevice(RegisterDevice {
         spec,
@@ -86,7 +101,7 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
 fn ask(rng: &mut Rng) -> MicroUsd {
     MicroUsd(match rng.below(6) {
         0 => rng.between(1, 30),
-        1 => rng.below(20_000_000),
+        1 => rng.below(11_000_000),
         _other => rng.between(10_000, 2_000_000),
     })
 }
@@ -97,11 +112,11 @@ fn owner_action(device: &Device, rng: &mut Rng) -> Action {
         0..3 => Action::UpdateDevice(UpdateDevice {
             device: id,
             ask: ask(rng),
-            payout_asset: *rng.pick(&[Asset::Io, Asset::Usdc, Asset::Credit]),
+            payout_asset: *rng.pick(&[Asset::Io, Asset::Io, Asset::Usdc, Asset::Credit]),
         }),
         3 | 4 => Action::PauseDevice(PauseDevice { device: id }),
         5..9 => Action::ResumeDevice(ResumeDevice { device: id }),
-        9 if rng.one_in(3) => Action::RetireDevice(RetireDevice { device: id }),
+        9 if rng.one_in(6) => Action::RetireDevice(RetireDevice { device: id }),
         _other => Action::RequestChallenge(RequestChallenge { device: id }),
     }
 }
@@ -118,21 +133,27 @@ fn staking(
     let action = match &stake {
         None if rng.one_in(2) => Action::AddStake(AddStake {
             device: id,
-            amount: Amount::new(rng.between(150, 3000) * IO * u64::from(device.spec.quantity)),
+            amount: Amount::new(
+                rng.pick(&[2500, 2500, 2000, 200, 150]) * IO * u64::from(device.spec.quantity),
+            ),
         }),
         Some(_stake) if rng.one_in(15) => Action::AddStake(AddStake {
             device: id,
-            amount: Amount::new(rng.below(500 * IO)),
+            amount: Amount::new(rng.below(300 * IO)),
         }),
-        Some(_stake) if rng.one_in(60) => Action::UnstakeDevice(UnstakeDevice { device: id }),
-        Some(stake) if rng.one_in(12) => Action::WithdrawStake(WithdrawStake {
-            device: id,
-            amount: Amount::new(if rng.one_in(2) {
-                stake.amount.get()
-            } else {
-                rng.below(stake.amount.get() + 1)
-            }),
-        }),
+        Some(_stake) if rng.one_in(if scene.world.calm { 600 } else { 60 }) => {
+            Action::UnstakeDevice(UnstakeDevice { device: id })
+        }
+        Some(stake) if rng.one_in(if scene.world.calm { 90 } else { 12 }) => {
+            Action::WithdrawStake(WithdrawStake {
+                device: id,
+                amount: Amount::new(if rng.one_in(2) {
+                    stake.amount.get()
+                } else {
+                    rng.below(stake.amount.get() + 1)
+                }),
+            })
+        }
         _other => return,
     };
     let key = if rng.one_in(10) {
@@ -143,18 +164,25 @@ fn staking(
     out.push(Intent::new(&key, vec![action]));
 }
 
+/// Most slots of a chain.
+const SLOTS_MAX: u64 = 500;
+
 /// The link of a slot of the chain that ends with `last`.
-fn link(seed: u64, device: DeviceId, last: Slot, slot: Slot) -> Hash {
-    let mut rng = Rng::new(&[seed, device.0, last.0, 4]);
-    let mut link = Hash(rng.bytes32());
-    for _ in slot.0..last.0 {
-        link = sha256(&link.0);
-    }
-    link
+fn link(scene: &Scene<'_>, memory: &mut Memory, of: (DeviceId, Slot), slot: Slot) -> Hash {
+    let (device, last) = of;
+    let links = memory.links.entry((device.0, last.0)).or_insert_with(|| {
+        let mut rng = Rng::new(&[scene.world.seed, device.0, last.0, 4]);
+        let mut links = vec![Hash(rng.bytes32())];
+        for place in 0..usize::try_from(SLOTS_MAX).unwrap() {
+            links.push(sha256(&links[place].0));
+        }
+        links
+    });
+    links[usize::try_from(last.0 - slot.0).unwrap()]
 }
 
 fn worker_duties(
-    scene: &Scene<'_>,
+    (scene, memory): (&Scene<'_>, &mut Memory),
     device: &Device,
     worker: &SigningKey,
     rng: &mut Rng,
@@ -169,26 +197,26 @@ fn worker_duties(
     let renew = chain
         .as_ref()
         .is_none_or(|chain| chain.last_slot.0 < slot.0 + 40);
-    if renew && rng.one_in(2) {
-        let slots = u16::try_from(rng.between(80, 500)).unwrap();
+    if renew && !rng.one_in(6) {
+        let slots = u16::try_from(rng.between(80, SLOTS_MAX)).unwrap();
         let first_slot = slot.plus(rng.below(2));
         let last = Slot(first_slot.0 + u64::from(slots) - 1);
         let action = Action::RegisterUptimeChain(RegisterUptimeChain {
             device: id,
-            anchor: sha256(&link(seed, id, last, first_slot).0),
+            anchor: sha256(&link(scene, memory, (id, last), first_slot).0),
             first_slot,
             slots,
         });
         out.push(Intent::new(worker, vec![action]));
     }
     // Some are away for an hour.
-    let away = Rng::new(&[seed, id.0, scene.now.epoch().0, 5]).one_in(6);
+    let away = Rng::new(&[seed, id.0, scene.now.epoch().0, 5]).one_in(8);
     if let Some(chain) = chain.filter(|_chain| !away) {
         for ago in [1, 0] {
             let slot = Slot(slot.0.saturating_sub(ago));
-            let by_carrier = (id.0 + slot.0).is_multiple_of(2);
-            if slot > chain.link_slot && slot <= chain.last_slot && !by_carrier && !rng.one_in(30) {
-                let entries = vec![(id, link(seed, id, chain.last_slot, slot))];
+            let by_carrier = is_carried(scene, id);
+            if slot > chain.link_slot && slot <= chain.last_slot && !by_carrier && !rng.one_in(60) {
+                let entries = vec![(id, link(scene, memory, (id, chain.last_slot), slot))];
                 let action = Action::Heartbeats(Heartbeats { slot, entries });
                 out.push(Intent::new(worker, vec![action]));
             }
@@ -196,9 +224,14 @@ fn worker_duties(
     }
 }
 
+/// Whether the carrier brings this device's links in this hour.
+fn is_carried(scene: &Scene<'_>, id: DeviceId) -> bool {
+    (id.0 + scene.now.epoch().0).is_multiple_of(2)
+}
+
 /// The carrier brings what is left, with entries that are wrong, old or doubled among them.
 fn carrier(
-    scene: &Scene<'_>,
+    (scene, memory): (&Scene<'_>, &mut Memory),
     devices: &[(DeviceId, Device)],
     rng: &mut Rng,
     out: &mut Vec<Intent>,
@@ -207,11 +240,14 @@ fn carrier(
         let slot = Slot(scene.now.slot().0.saturating_sub(ago));
         let mut entries = Vec::new();
         for (id, _device) in devices {
-            let away = Rng::new(&[scene.world.seed, id.0, scene.now.epoch().0, 5]).one_in(6);
+            let away = Rng::new(&[scene.world.seed, id.0, scene.now.epoch().0, 5]).one_in(8)
+                || !(is_carried(scene, *id) || rng.one_in(40));
             let chain = scene.rows.get(&tables::UPTIME, id);
-            if let Some(chain) = chain.filter(|chain| slot <= chain.last_slot && !away) {
-                let mut right = link(scene.world.seed, *id, chain.last_slot, slot);
-                if rng.one_in(30) {
+            if let Some(chain) =
+                chain.filter(|chain| !away && slot <= chain.last_slot && slot > chain.link_slot)
+            {
+                let mut right = link(scene, memory, (*id, chain.last_slot), slot);
+                if rng.one_in(150) {
                     right.0[0] ^= 1;
                 }
                 entries.push((*id, right));

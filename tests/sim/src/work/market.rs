@@ -21,7 +21,7 @@ pub(super) fn intents(
         out.push(Intent::new(&renter, vec![action]));
     }
     for (id, row) in scene.rows.list(&tables::ORDERS) {
-        if row.state == OrderState::Open && rng.one_in(20) {
+        if row.state == OrderState::Open && rng.one_in(40) {
             let action = Action::CancelOrder(CancelOrder { order: id });
             if let Some(key) = scene.world.key_of(row.renter) {
                 out.push(Intent::new(&key, vec![action]));
@@ -36,24 +36,32 @@ pub(super) fn intents(
 }
 
 fn order(memory: &mut Memory, rng: &mut Rng) -> PlaceOrder {
-    let models: &[&[u16]] = &[&[1], &[2], &[3], &[1, 2], &[2, 3], &[1, 2, 3, 4], &[4]];
+    let models: &[&[u16]] = &[
+        &[1],
+        &[2],
+        &[3],
+        &[1, 2],
+        &[2, 3],
+        &[1, 2, 3, 4],
+        &[1, 2, 3],
+    ];
     let models = rng.pick(models).iter().map(|id| ModelId(*id)).collect();
     PlaceOrder {
         models,
-        quantity: *rng.pick(&[1, 1, 1, 2, 3, 4, 9]),
+        quantity: *rng.pick(&[1, 1, 1, 2, 2, 3, 4, 8, 9]),
         hours: *rng.pick(&[1, 1, 2, 3, 30]),
         price_max: MicroUsd(match rng.below(4) {
-            0 => rng.between(1, 100_000),
-            _other => rng.between(100_000, 10_000_000),
+            0 => rng.between(1, 500_000),
+            _other => rng.between(1_500_000, 10_000_000),
         }),
-        asset: *rng.pick(&[Asset::Io, Asset::Usdc]),
+        asset: *rng.pick(&[Asset::Io, Asset::Io, Asset::Usdc]),
         countries: if rng.one_in(4) {
             vec![CountryCode(*b"DE")]
         } else {
             Vec::new()
         },
         connectivity_min: u8::try_from(rng.below(3)).unwrap(),
-        reputation_min: if rng.one_in(4) { 4000 } else { 0 },
+        reputation_min: if rng.one_in(6) { 5000 } else { 0 },
         compliance_min: 0,
         spread: *rng.pick(&[
             Spread::Any,
@@ -89,11 +97,11 @@ fn serve(scene: &Scene<'_>, booking: &Booking, rng: &mut Rng, out: &mut Vec<Inte
         }
     }
     if let Some(renter) = scene.world.key_of(booking.renter) {
-        if rng.one_in(40) {
+        if rng.one_in(150) {
             let action = Action::NotDelivered(NotDelivered { booking: id });
             out.push(Intent::new(&renter, vec![action]));
         }
-        if rng.one_in(40) {
+        if rng.one_in(120) {
             let action = Action::EndBooking(EndBooking { booking: id });
             out.push(Intent::new(&renter, vec![action]));
         }

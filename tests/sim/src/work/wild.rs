@@ -98,7 +98,7 @@ fn stray(rng: &mut Rng) -> Action {
     let booking = BookingId(rng.below(12));
     let amount = Amount::new(rng.next() >> rng.below(60));
     match rng.below(12) {
-        0 => Action::PauseDevice(PauseDevice { device }),
+        0 if rng.one_in(5) => Action::PauseDevice(PauseDevice { device }),
         1 => Action::ResumeDevice(ResumeDevice { device }),
         2 => Action::AddStake(AddStake { device, amount }),
         3 => Action::UnstakeDevice(UnstakeDevice { device }),
