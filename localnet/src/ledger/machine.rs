@@ -12,6 +12,8 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use solana_hash::Hash;
 use surfpool_core::{
     storage::StorageFifoMap,
     surfnet::{
@@ -39,6 +41,32 @@ struct Birth {
     unix_ms: u64,
     slot: u64,
     starts: u64,
+    /// What `getGenesisHash` answers, hexadecimal: it names this ledger for as long as its state is kept.
+    cluster: String,
+}
+
+impl Birth {
+    /// Another folder, another genesis or another moment is another cluster.
+    fn new(genesis: &Path, unix_ms: u64, slot: u64) -> std::io::Result<Self> {
+        let mut hash = Sha256::new();
+        hash.update(b"io-localnet/cluster\0");
+        hash.update(std::fs::read(genesis)?);
+        hash.update(unix_ms.to_le_bytes());
+        let cluster = hex::encode(hash.finalize());
+        Ok(Self {
+            unix_ms,
+            slot,
+            starts: 1,
+            cluster,
+        })
+    }
+
+    fn cluster_hash(&self) -> anyhow::Result<Hash> {
+        let bytes: [u8; 32] = hex::decode(&self.cluster)?
+            .try_into()
+            .map_err(|_bytes| anyhow!("{BIRTH_FILE} names no cluster"))?;
+        Ok(Hash::new_from_array(bytes))
+    }
 }
 
 /// The channels of a machine that was opened and not yet started.
@@ -165,11 +193,7 @@ fn open(config: &LedgerConfig) -> anyhow::Result<Opened> {
         None => {
             LedgerGenesis::read(&config.genesis)?.apply(&mut svm)?;
             accounts.commit(Some(svm.get_latest_absolute_slot()))?;
-            Birth {
-                unix_ms: now,
-                slot: svm.get_latest_absolute_slot(),
-                starts: 1,
-            }
+            Birth::new(&config.genesis, now, svm.get_latest_absolute_slot())?
         }
         Some(birth) => {
             load(&mut svm, &accounts)?;
@@ -187,6 +211,7 @@ fn open(config: &LedgerConfig) -> anyhow::Result<Opened> {
             }
         }
     };
+    svm.cached_genesis_hash = Some(birth.cluster_hash()?);
     let fresh = birth_file.with_extension("new");
     std::fs::write(&fresh, serde_json::to_vec(&birth)?)?;
     std::fs::rename(&fresh, &birth_file)?;

@@ -100,8 +100,15 @@ async fn state_slot_and_clock_outlive_kill_9_under_load() {
     write_genesis(home.path(), &rich.pubkey(), &mint);
     let ports = free_ports();
     let (mut slot, mut arrived) = (0, 0);
+    let mut cluster = None;
     for round in 0..3 {
         let mut ledger = Ledger::start(home.path(), ports).await;
+        let named = ledger.rpc.genesis_hash().await.unwrap();
+        assert_eq!(
+            *cluster.get_or_insert(named),
+            named,
+            "it became another cluster"
+        );
         let now = ledger.rpc.slot(Commitment::Processed).await.unwrap();
         assert!(now > slot, "slot {now} after {slot}");
         let error = ledger.clock_error_ms().await;
