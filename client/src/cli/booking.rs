@@ -1,7 +1,10 @@
 //! `io booking`: what an order became.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use io_client::money::{show, show_usd};
+use io_client::node::all_pages;
 use io_client::types::action::{Action, EndBooking, NotDelivered};
 use io_client::types::id::{AccountId, BookingId, DeviceId};
 use io_client::types::row::{Booking, BookingState};
@@ -12,6 +15,9 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{Table, facts};
 use super::values::{PageArguments, instant, say_more, words};
+
+/// How often a booking is looked at while waiting for its details.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,29 +49,50 @@ enum Verb {
         page: PageArguments,
     },
     /// Show one booking: devices, minutes, money.
-    #[command(after_help = "Example:\n  $ io booking show 5")]
-    Show {
-        /// Which booking
-        booking: BookingId,
-    },
+    #[command(after_help = "Example:\n  $ io booking show 5\n  $ io booking show --newest")]
+    Show(Which),
     /// Open the sealed connection details with the wallet that placed the order.
-    #[command(after_help = "Example:\n  $ io booking open 5")]
+    #[command(after_help = "Example:\n  $ io booking open 5\n  $ io booking open --newest --wait")]
     Open {
-        /// Which booking
-        booking: BookingId,
+        #[command(flatten)]
+        which: Which,
+        /// Wait until they are posted
+        #[arg(long)]
+        wait: bool,
     },
     /// End a booking early. Unserved minutes return; the first hour is paid.
-    #[command(after_help = "Example:\n  $ io booking end 5")]
-    End {
-        /// Which booking
-        booking: BookingId,
-    },
+    #[command(after_help = "Example:\n  $ io booking end 5\n  $ io booking end --newest")]
+    End(Which),
     /// Say, once and soon after delivery, that nothing usable came.
     #[command(after_help = "Example:\n  $ io booking not-delivered 5")]
-    NotDelivered {
-        /// Which booking
-        booking: BookingId,
-    },
+    NotDelivered(Which),
+}
+
+/// One booking.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Which booking
+    #[arg(required_unless_present = "newest")]
+    booking: Option<BookingId>,
+    /// The newest that the wallet pays
+    #[arg(long, conflicts_with = "booking")]
+    newest: bool,
+}
+
+impl Which {
+    async fn find(&self, context: &Context) -> Result<BookingId, Failure> {
+        if let Some(booking) = self.booking {
+            return Ok(booking);
+        }
+        let client = context.client()?;
+        let filter = BookingFilter {
+            renter: Some(context.wallet()?.account()),
+            ..BookingFilter::default()
+        };
+        let all = all_pages(async |page| client.bookings(&filter, &page).await).await?;
+        let newest = all.iter().map(|booking| booking.id).max();
+        newest.ok_or_else(|| Failure::Refused("the wallet's account has no booking".to_owned()))
+    }
 }
 
 fn state(text: &str) -> Result<BookingState, String> {
@@ -105,26 +132,33 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
             context.out.show(&page, |page| list_text(&page.items))?;
             say_more(context.out, page.next.as_ref());
         }
-        Verb::Show { booking } => {
-            let booking = client.booking(*booking).await?;
+        Verb::Show(which) => {
+            let booking = client.booking(which.find(context).await?).await?;
             context.out.show(&booking, booking_text)?;
         }
-        Verb::Open { booking } => open(context, *booking).await?,
-        Verb::End { booking } => {
-            let action = Action::EndBooking(EndBooking { booking: *booking });
+        Verb::Open { which, wait } => open(context, which.find(context).await?, *wait).await?,
+        Verb::End(which) => {
+            let booking = which.find(context).await?;
+            let action = Action::EndBooking(EndBooking { booking });
             context.send(action).await?;
         }
-        Verb::NotDelivered { booking } => {
-            let action = Action::NotDelivered(NotDelivered { booking: *booking });
+        Verb::NotDelivered(which) => {
+            let booking = which.find(context).await?;
+            let action = Action::NotDelivered(NotDelivered { booking });
             context.send(action).await?;
         }
     }
     Ok(())
 }
 
-async fn open(context: &Context, id: BookingId) -> Result<(), Failure> {
+async fn open(context: &Context, id: BookingId, wait: bool) -> Result<(), Failure> {
     let wallet = context.wallet()?;
-    let booking = context.client()?.booking(id).await?;
+    let client = context.client()?;
+    let mut booking = client.booking(id).await?;
+    while wait && booking.state == BookingState::AwaitingDelivery {
+        tokio::time::sleep(LOOK_EVERY).await;
+        booking = client.booking(id).await?;
+    }
     let delivered = booking.parts.iter().filter(|part| !part.sealed.is_empty());
     let details = delivered.map(|part| {
         let plain = unseal(wallet.key(), &part.sealed)?;

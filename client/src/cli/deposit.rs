@@ -119,25 +119,23 @@ async fn pay(
     let asset = bridge_asset(money.asset)?;
     let mint = bridge.mint(asset);
     let source = token_address(&payer.pubkey(), &mint);
-    let invalid = |why: String| ClientError::invalid(format!("token account {source}"), why);
+    let refused = |why: String| Failure::Refused(format!("token account {source}: {why}"));
     if rpc.account(&source, Commitment::Confirmed).await?.is_none() {
-        let why = format!(
+        return Err(refused(format!(
             "wallet {} has no {} on Solana: its token account does not exist",
             payer.pubkey(),
             money.asset
-        );
-        return Err(invalid(why).into());
+        )));
     }
     let has = rpc
         .token_balance(&source, Commitment::Confirmed)
         .await?
         .amount;
     if has < money.amount.get() {
-        let why = format!(
+        return Err(refused(format!(
             "it has {}, {money} are to be deposited",
             show(Amount::new(has), money.asset)
-        );
-        return Err(invalid(why).into());
+        )));
     }
     let instruction = bridge.deposit(&payer.pubkey(), &source, asset, money.amount.get(), to.0)?;
     Ok(rpc

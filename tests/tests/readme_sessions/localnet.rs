@@ -74,6 +74,7 @@ impl Localnet {
         vec![
             ("IO_NODE", fact("/nodes/0")),
             ("IO_SOLANA", fact("/solana")),
+            ("IO_PROGRAM", fact("/program")),
             ("IO_WALLET", fact("/keys/you/file")),
         ]
     }
