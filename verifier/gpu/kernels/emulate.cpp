@@ -93,9 +93,9 @@ int main(int argc, char** argv) {
         // Two launches, as the host cuts a long run into several.
         u32 first = segments / 2;
         u32* second = tables.data() + (size_t)first * walkers * 8;
-        launch(walkers / 32, WALK_THREADS, [&] { walk(matrices.data(), shift, lines, from, first, tables.data()); });
+        launch(walkers / 64, WALK_THREADS, [&] { walk(matrices.data(), shift, lines, from, first, tables.data()); });
         const u32* middle = first ? second - walkers * 8 : from;
-        launch(walkers / 32, WALK_THREADS,
+        launch(walkers / 64, WALK_THREADS,
                [&] { walk(matrices.data(), shift, lines, middle, segments - first, second); });
         give(starts.data(), starts.size() * 16);
         give(tables.data(), tables.size() * 4);

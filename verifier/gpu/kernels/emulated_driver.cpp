@@ -179,7 +179,7 @@ API cuLaunchKernel(void* function, u32 grid, u32, u32, u32 threads, u32, u32, u3
     } else if (name == "start") {
         launch(grid, threads, [&] { start(argument<u32*>(a, 0), argument<u32>(a, 1), argument<uint4*>(a, 2)); });
     } else if (name == "walk") {
-        size_t bytes = (size_t)argument<u32>(a, 4) * grid * threads * 4;
+        size_t bytes = (size_t)argument<u32>(a, 4) * grid * threads * 8;
         if (threads != WALK_THREADS || !inside(argument<void*>(a, 5), bytes)) return INVALID_VALUE;
         launch(grid, threads, [&] {
             walk(argument<const u8* const*>(a, 0), argument<u32>(a, 1), argument<u64>(a, 2), argument<u32*>(a, 3),

@@ -24,35 +24,41 @@ DEVICE u32 cross(u32 s, u32 distance) {
     return rotate_left(s * 0x9E3779B1u + other * 0x85EBCA76u, 13);
 }
 
-// One segment of one walker; every lane of the warp takes part.
-DEVICE u32 segment(u32 s, u32 lane, const u8* const* matrices, u32 matrix_shift, u64 lines) {
-    u64 line_mask = ((u64)1 << matrix_shift) - 1;
-    for (u32 read = 0; read < SEGMENT_READS; read++) {
-        u64 pointer = (u64)from_lane(s, 1, 8) << 32 | from_lane(s, 0, 8);
-        u64 line = multiply_high(pointer, lines);
-        const u8* matrix = matrices[line >> matrix_shift];
-        uint4 d = load_streaming((const uint4*)(matrix + ((line & line_mask) << 7)) + lane);
-        s = lane_step(s, d.x, 0x9E3779B1u);
-        s = lane_step(s, d.y, 0x85EBCA77u);
-        s = lane_step(s, d.z, 0xC2B2AE3Du);
-        s = lane_step(s, d.w, 0x27D4EB2Fu);
-        s = cross(s, 1);
-        s = cross(s, 2);
-        s = cross(s, 4);
-    }
-    return s;
+// The line that eight lanes read next for their walker; each lane takes 16 bytes of it.
+DEVICE uint4 load_line(u32 s, u32 lane, const u8* const* matrices, u32 matrix_shift, u64 lines) {
+    u64 pointer = (u64)from_lane(s, 1, 8) << 32 | from_lane(s, 0, 8);
+    u64 line = multiply_high(pointer, lines);
+    const u8* matrix = matrices[line >> matrix_shift];
+    u64 within = line & (((u64)1 << matrix_shift) - 1);
+    return load_streaming((const uint4*)(matrix + (within << 7)) + lane);
+}
+
+DEVICE u32 absorb(u32 s, uint4 d) {
+    s = lane_step(s, d.x, 0x9E3779B1u);
+    s = lane_step(s, d.y, 0x85EBCA77u);
+    s = lane_step(s, d.z, 0xC2B2AE3Du);
+    s = lane_step(s, d.w, 0x27D4EB2Fu);
+    s = cross(s, 1);
+    s = cross(s, 2);
+    return cross(s, 4);
 }
 
 // Moves all walkers by some segments and writes the table after each. `matrices` are the kept results in their order,
-// each of 2^matrix_shift lines.
+// each of 2^matrix_shift lines. Every eight threads have two walkers, so that two lines are on their way at a time.
 KERNEL void __launch_bounds__(WALK_THREADS, 8) walk(const u8* const* matrices, u32 matrix_shift, u64 lines,
                                                     const u32* from, u32 segments, u32* tables) {
-    u32 words = gridDim.x * WALK_THREADS;
-    u32 place = blockIdx.x * WALK_THREADS + threadIdx.x;
-    u32 s = from[place];
+    u32 words = gridDim.x * WALK_THREADS * 2, lane = threadIdx.x & 7;
+    u32 place = blockIdx.x * WALK_THREADS * 2 + threadIdx.x;
+    u32 s = from[place], t = from[place + WALK_THREADS];
     for (u32 g = 0; g < segments; g++) {
-        s = segment(s, threadIdx.x & 7, matrices, matrix_shift, lines);
+        for (u32 read = 0; read < SEGMENT_READS; read++) {
+            uint4 d = load_line(s, lane, matrices, matrix_shift, lines);
+            uint4 e = load_line(t, lane, matrices, matrix_shift, lines);
+            s = absorb(s, d);
+            t = absorb(t, e);
+        }
         tables[(u64)g * words + place] = s;
+        tables[(u64)g * words + place + WALK_THREADS] = t;
     }
 }
 
@@ -62,7 +68,8 @@ KERNEL void __launch_bounds__(WALK_THREADS, 8) walk_again(const u8* const* matri
                                                           const u32* starts, const u32* groups, const u32* last_segments,
                                                           u32* out) {
     u32 s = starts[(u64)groups[blockIdx.x] * WALK_THREADS + threadIdx.x];
-    u32 last = last_segments[blockIdx.x];
-    for (u32 g = 0; g <= last; g++) s = segment(s, threadIdx.x & 7, matrices, matrix_shift, lines);
+    u64 reads = (u64)(last_segments[blockIdx.x] + 1) * SEGMENT_READS;
+    for (u64 read = 0; read < reads; read++)
+        s = absorb(s, load_line(s, threadIdx.x & 7, matrices, matrix_shift, lines));
     out[(u64)blockIdx.x * WALK_THREADS + threadIdx.x] = s;
 }

@@ -27,7 +27,7 @@ pub const HOPPER_PTX: &str = include_str!("../kernels/hopper.ptx");
 /// Values that one block of `fold` takes, and its threads.
 const FOLD_MAX: u32 = 1024;
 const FOLD_THREADS: u32 = 512;
-/// Threads of a block that moves 32 walkers.
+/// Threads of a block that moves 64 walkers, or walks 32 again.
 const WALK_THREADS: u32 = 256;
 /// Tile, threads and shared memory of the portable product.
 const PRODUCT_TILE: (u32, u32) = (128, 256);
@@ -338,7 +338,7 @@ impl Kernels {
             .arg(&tables);
         // SAFETY: a line's number is below `lines`, so it lies in one of the listed matrices; the tables have 32 bytes for
         // each walker and segment.
-        unsafe { launch.launch(grid(u64::from(walkers / 32), WALK_THREADS, 0)) }
+        unsafe { launch.launch(grid(u64::from(walkers / 64), WALK_THREADS, 0)) }
             .map_err(refused("walking"))?;
         Ok(())
     }
