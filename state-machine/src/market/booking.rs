@@ -287,11 +287,11 @@ pub(super) fn end_part(
     let (device, hold) = (part.device, part.hold);
     match end {
         PartEnd::EndedByRenter => {
-            // Whoever ends in the first hour, or before delivery, pays what is left of it; minutes that were not served
-            // stay unpaid.
-            let passed = part.served.saturating_add(part.slashed);
-            let rest = FIRST_HOUR.min(minutes).saturating_sub(passed);
-            part.served = part.served.saturating_add(rest);
+            // Whoever ends in the first hour, or before delivery, pays the hour. Later, minutes that were not served stay
+            // unpaid.
+            if part.served.saturating_add(part.slashed) < FIRST_HOUR {
+                part.served = part.served.max(FIRST_HOUR.min(minutes));
+            }
             pay(state, block, booking, place)?;
         }
         PartEnd::SupplierFailed if part.served < FIRST_HOUR => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use io_state_machine::tables;
 use io_types::consensus::Block;
-use io_types::row::{BookingState, ChallengeStage, DeviceState, OrderState};
+use io_types::row::{BookingState, ChallengeStage, DeviceState, OrderState, PartEnd};
 use io_types::{AccountId, DeviceId};
 
 use super::Auditor;
@@ -131,7 +131,10 @@ fn compare_bookings(rows: Rows<'_>) -> Check {
                 return Err(format!("booking {id} has device {} twice", part.device));
             }
             let minutes = u32::from(row.hours) * 60;
-            if part.served + part.slashed > minutes.max(60) {
+            // A renter who ends in the first hour pays the hour, with the minutes that were slashed in it.
+            let first_hour = part.ended.map(|(end, _reason)| end) == Some(PartEnd::EndedByRenter)
+                && part.served == 60;
+            if part.served > minutes || (part.served + part.slashed > minutes && !first_hour) {
                 return Err(format!("part of {} has too many minutes", part.device));
             }
         }
