@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `AwaitingBeacon` | the close of the first window that begins after the trigger | verifiers are drawn: `Nonces` |
 //! | `Nonces` | `CommitNonce` of all drawn, or of two thirds by the deadline | `Answer`; fewer: drawn again |
-//! | `Answer` | `CommitAnswer` of the device key | `Verdicts`; none: decided `NoAnswer` |
+//! | `Answer` | `CommitAnswer` of the device key | `Verdicts`, with the answer or without one |
 //! | `Verdicts` | `CommitVerdict` of those with a nonce | `Reveals`; fewer than two thirds: drawn again |
 //! | `Reveals` | `RevealNonce` and `RevealVerdict` | the tally: decided, or drawn again |
 //! | `Decided` | `ReportFraud`, for `dispute_blocks` | the row is kept for a while, then dropped |

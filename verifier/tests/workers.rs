@@ -410,6 +410,49 @@ async fn openings_that_do_not_come_fail_and_a_worker_that_never_came_is_unreacha
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_device_that_does_not_answer_it_says_what_it_knows() {
+    let silent = |world: &mut World| world.challenge.stage = ChallengeStage::Verdicts;
+    let begun = |world: &World| world.challenge.stage == ChallengeStage::Answer;
+
+    let bench = Bench::start().await;
+    let mut socket = welcome(&bench.url).await;
+    first_nonce(&mut socket).await;
+    bench.chain.with(silent);
+    assert_eq!(bench.verdict().await.verdict, Verdict::TooSlow);
+
+    let bench = Bench::start().await;
+    let mut socket = welcome(&bench.url).await;
+    first_nonce(&mut socket).await;
+    let why = "busy: process 7 uses card 0".to_owned();
+    send(
+        &mut socket,
+        &WorkerFrame::Unable {
+            challenge: CHALLENGE,
+            why,
+        },
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    bench.chain.with(silent);
+    assert_eq!(bench.verdict().await.verdict, Verdict::Busy);
+
+    let bench = Bench::start().await;
+    bench.chain.until("a nonce", begun).await;
+    bench.chain.with(silent);
+    assert_eq!(bench.verdict().await.verdict, Verdict::Unreachable);
+
+    let mut bench = Bench::start().await;
+    bench.chain.until("a nonce", begun).await;
+    bench.crash().await;
+    bench.chain.with(silent);
+    assert_eq!(
+        bench.verdict().await.verdict,
+        Verdict::VerifierFault,
+        "it was down, so it cannot know"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_names_a_nonce_which_was_never_sent_is_wrong() {
     let bench = Bench::start().await;
     let mut socket = welcome(&bench.url).await;

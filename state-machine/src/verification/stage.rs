@@ -23,7 +23,11 @@ pub(super) fn deadline(
     match challenge.stage {
         ChallengeStage::AwaitingBeacon => begin_nonces(state, block, challenge),
         ChallengeStage::Nonces => nonces_over(state, block, challenge),
-        ChallengeStage::Answer => decide(state, block, challenge, Outcome::NoAnswer),
+        ChallengeStage::Answer => {
+            // Whether the device had its nonces in time only the verifiers know.
+            begin_judging(state, block, challenge);
+            Ok(())
+        }
         ChallengeStage::Verdicts => verdicts_over(state, block, challenge),
         ChallengeStage::Reveals => reveals_over(state, block, challenge),
         ChallengeStage::Decided => Ok(()),
@@ -169,17 +173,16 @@ pub(super) fn begin_verdicts(
     mut challenge: Challenge,
 ) {
     challenge.answered = Some(block.height);
-    let challenge = enter(
-        state,
-        block,
-        challenge,
-        ChallengeStage::Verdicts,
-        block.params.verification.verdict_blocks,
-    );
+    let challenge = begin_judging(state, block, challenge);
     state.emit(Event::ChallengeAnswered {
         challenge: challenge.id,
         device: challenge.device,
     });
+}
+
+fn begin_judging(state: &mut State<'_>, block: &BlockContext, challenge: Challenge) -> Challenge {
+    let blocks = block.params.verification.verdict_blocks;
+    enter(state, block, challenge, ChallengeStage::Verdicts, blocks)
 }
 
 fn verdicts_over(

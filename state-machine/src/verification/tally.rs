@@ -45,6 +45,9 @@ pub(super) fn count(block: &BlockContext, challenge: &Challenge) -> Count {
         };
         challenge.verifiers.iter().filter(said).count()
     };
+    if challenge.answers.is_empty() {
+        return count_silence(need, of);
+    }
     if of(&[Verdict::Pass]) >= need {
         let times_ms = medians(&challenge.verifiers);
         return Count::Decided {
@@ -65,6 +68,21 @@ pub(super) fn count(block: &BlockContext, challenge: &Challenge) -> Count {
         };
     }
     Count::Open
+}
+
+/// No answer came. It is the device's doing if two thirds have sent their nonces or were never dialled.
+fn count_silence(need: usize, of: impl Fn(&[Verdict]) -> usize) -> Count {
+    let outcome = if of(&[Verdict::TooSlow, Verdict::Unreachable]) >= need {
+        Outcome::NoAnswer
+    } else if of(&[Verdict::Busy]) >= need {
+        Outcome::Excused
+    } else {
+        return Count::Open;
+    };
+    Count::Decided {
+        outcome,
+        times_ms: None,
+    }
 }
 
 /// Whether the failure says that the memory was not there: openings did not come, or phase B alone was too slow.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use borsh::BorshSerialize;
 use io_challenge::{Assembler, Digest, Draw, Roots, Seed};
 use io_types::action::Verdict;
-use io_types::row::Challenge;
+use io_types::row::{Challenge, ChallengeStage};
 use io_types::{AccountId, Hash, Height};
 
 use crate::record::Record;
@@ -57,12 +57,15 @@ pub(super) struct Task {
     replayed: BTreeSet<u16>,
     failed: Option<Verdict>,
     seen: bool,
+    /// Whether this process was there before the device could begin.
+    from_the_start: bool,
     sent: BTreeMap<&'static str, Height>,
 }
 
 impl Task {
     pub(super) fn new(row: Challenge, terms: Terms, record: Record) -> Self {
         Self {
+            from_the_start: row.stage == ChallengeStage::Nonces,
             row,
             terms,
             record,
@@ -123,6 +126,11 @@ impl Task {
             return;
         }
         self.seen = true;
+        if self.row.answers.is_empty() {
+            let (verdict, why) = self.silence();
+            self.fail(verdict, why);
+            return;
+        }
         let used = self
             .row
             .nonces_used
@@ -141,6 +149,31 @@ impl Task {
         }
         if self.record.times_ms.is_none() {
             self.record.times_ms = self.sent_at.map(|sent| self.times(sent, now));
+        }
+    }
+
+    /// No answer came in time: what this verifier can say of it.
+    fn silence(&self) -> (Verdict, &'static str) {
+        match &self.unable {
+            Some(why) if why.starts_with("busy") => {
+                (Verdict::Busy, "the worker says that its card is busy")
+            }
+            Some(_why) => (
+                Verdict::Unreachable,
+                "the worker says that it cannot answer",
+            ),
+            None if self.sent_at.is_some() => (
+                Verdict::TooSlow,
+                "the nonce was sent and no answer came in time",
+            ),
+            None if !self.record.measuring && self.from_the_start => (
+                Verdict::Unreachable,
+                "the device never connected to this verifier",
+            ),
+            None => (
+                Verdict::VerifierFault,
+                "this program was down for a part of the time to answer",
+            ),
         }
     }
 

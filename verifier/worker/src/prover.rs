@@ -173,7 +173,7 @@ impl<C: Chain> Prover<C> {
                 .iter()
                 .filter(|drawn| drawn.nonce_commitment.is_some());
             current.committed = committed.map(|drawn| drawn.account).collect();
-            if row.stage == ChallengeStage::Verdicts && matches!(current.phase, Phase::Waiting) {
+            if !row.answers.is_empty() && matches!(current.phase, Phase::Waiting) {
                 tracing::info!(challenge = %row.id, "the answer is on chain and its work is lost: doing it again");
                 current.recovering = true;
                 let nonces = row.nonces_used.clone();

@@ -172,23 +172,54 @@ fn a_busy_or_unreachable_device_is_excused() {
     }
 }
 
-#[test]
-fn a_device_that_does_not_answer_earns_nothing_until_a_pass() {
+/// Nonces are committed and no answer comes; then everybody says the same.
+fn silence(verdict: Verdict) -> Chain {
     let mut chain = Chain::with_verifiers(5);
     chain.edit(|device| device.state = DeviceState::Ready);
     chain.draw();
     let drawn = chain.drawn();
     chain.commit_nonces(&drawn);
     chain.skip_to_deadline();
-    assert_eq!(chain.challenge().outcome, Some(Outcome::NoAnswer));
-    let device = chain.device();
-    assert!(device.last_failed);
-    assert_eq!(
-        (device.state, device.reason),
-        (DeviceState::Probation, Reason::NoAnswer)
-    );
-    assert_eq!(device.reputation, 5000);
-    assert_eq!(treasury(&chain), 0, "the verifiers did their part");
+    assert_eq!(chain.challenge().stage, Stage::Verdicts);
+    assert_eq!(chain.challenge().answered, None);
+    let refused = chain.act(WORKER, &answer(&drawn));
+    assert_eq!(refused.unwrap_err().code(), 802, "too late");
+    chain.commit_verdicts(&drawn, &says(verdict));
+    chain.reveal(&drawn, &says(verdict));
+    chain
+}
+
+#[test]
+fn a_device_that_does_not_answer_earns_nothing_until_a_pass() {
+    for verdict in [Verdict::TooSlow, Verdict::Unreachable] {
+        let chain = silence(verdict);
+        assert_eq!(chain.challenge().outcome, Some(Outcome::NoAnswer));
+        let device = chain.device();
+        assert!(device.last_failed);
+        assert_eq!(
+            (device.state, device.reason),
+            (DeviceState::Probation, Reason::NoAnswer)
+        );
+        assert_eq!(device.reputation, 5000);
+        assert_eq!(treasury(&chain), 0, "the verifiers did their part");
+    }
+}
+
+#[test]
+fn silence_is_not_the_device_s_doing_if_its_verifiers_were_down_or_its_card_was_busy() {
+    for verdict in [Verdict::VerifierFault, Verdict::Pass, Verdict::WrongAnswer] {
+        let chain = silence(verdict);
+        assert_eq!(
+            chain.challenge().stage,
+            Stage::AwaitingBeacon,
+            "{verdict:?}"
+        );
+        assert_eq!(chain.device().state, DeviceState::Ready);
+        assert!(!chain.device().last_failed);
+    }
+    let chain = silence(Verdict::Busy);
+    assert_eq!(chain.challenge().outcome, Some(Outcome::Excused));
+    assert_eq!(chain.device().state, DeviceState::Ready);
 }
 
 #[test]
