@@ -139,6 +139,21 @@ impl Params {
         Self::pulse(class, size, kept, walkers)
     }
 
+    /// The smallest challenge of a size, for a light ping: three steps, and walkers that cost nothing. The whole road of
+    /// a challenge works on it unchanged; only its time is much shorter. The result may still fail [`Params::check`].
+    #[must_use]
+    pub const fn ping(class: u16, size: u32) -> Self {
+        Self {
+            version: VERSION,
+            class,
+            size,
+            kept: KEPT_MIN,
+            steps: KEPT_MIN,
+            walkers: WALKERS_MIN,
+            reads: SEGMENT_READS,
+        }
+    }
+
     /// Checks every size.
     ///
     /// # Errors

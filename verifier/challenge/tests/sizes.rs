@@ -107,6 +107,34 @@ fn memory_gives_the_sizes_of_the_table() {
 }
 
 #[test]
+fn a_ping_is_the_smallest_challenge_of_its_size() {
+    for size in [256, 8192, 32_768] {
+        let ping = Params::ping(5, size);
+        assert_eq!(ping.check(), Ok(()));
+        for smaller in [
+            Params {
+                kept: ping.kept - 1,
+                ..ping
+            },
+            Params {
+                steps: ping.steps - 1,
+                ..ping
+            },
+            Params {
+                walkers: ping.walkers >> 1,
+                ..ping
+            },
+            Params {
+                reads: ping.reads - 32,
+                ..ping
+            },
+        ] {
+            assert_ne!(smaller.check(), Ok(()), "{smaller:?}");
+        }
+    }
+}
+
+#[test]
 fn nonces_have_one_order() {
     let nonce = |verifier: u8| Nonce {
         verifier: [verifier; 32],

@@ -125,6 +125,7 @@ fn report(measured: &Measured) -> (Value, bool) {
         "portable_tops": tera(size, measured.portable_ns),
         "hopper_tops": measured.hopper_ns.map(|time| tera(size, time)),
         "cublaslt_tops": measured.cublaslt_ns.map(|time| tera(size, time)),
+        "cublaslt_missing": measured.cublaslt_missing,
         "cublaslt_wrong_of_compared": measured.cublaslt_wrong,
         "digest_milliseconds": measured.digest_ns as f64 / 1e6,
         "copy_gigabytes_per_second": 2.0 * f64::from(size).powi(2) / measured.copy_ns as f64,
@@ -158,6 +159,7 @@ fn main() -> ExitCode {
             size: 32_768,
             warm_up: Duration::from_secs(u64::from(warm_up)),
             rounds,
+            repeat: 1,
             pulse: true,
         };
         match measure(&options) {

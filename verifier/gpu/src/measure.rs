@@ -27,6 +27,8 @@ pub struct Measure {
     pub warm_up: Duration,
     /// Rounds in which the kernels take turns.
     pub rounds: u32,
+    /// How often a kernel is called for one time; more than once where a call takes less than milliseconds.
+    pub repeat: u32,
     /// Whether to fill nine tenths of the memory and run a whole pulse.
     pub pulse: bool,
 }
@@ -48,6 +50,8 @@ pub struct Measured {
     pub hopper_ns: Option<u64>,
     /// The same multiplications by cuBLASLt, without requantising, where the machine has it.
     pub cublaslt_ns: Option<u64>,
+    /// Why there is no time of cuBLASLt.
+    pub cublaslt_missing: Option<String>,
     /// Elements in which cuBLASLt's sums, requantised, differ from the card's own result, of those compared.
     pub cublaslt_wrong: Option<(u32, u32)>,
     /// Digesting one result.
@@ -91,16 +95,18 @@ fn median(mut times: Vec<u64>) -> u64 {
 /// Three matrices of the challenge's own data: operands of a late step and its result.
 struct Bench {
     shape: Shape,
+    repeat: u32,
     newer: Buffer,
     older: Buffer,
     out: Buffer,
 }
 
 impl Bench {
-    fn new(engine: &CudaEngine, shape: &Shape) -> Result<Self, GpuError> {
+    fn new(engine: &CudaEngine, shape: &Shape, repeat: u32) -> Result<Self, GpuError> {
         let buffer = || Buffer::new(engine.context(), shape.matrix_bytes());
         let mut bench = Self {
             shape: *shape,
+            repeat,
             newer: buffer()?,
             older: buffer()?,
             out: buffer()?,
@@ -133,13 +139,13 @@ impl Bench {
             .product(addresses, self.shape.params().size, SEED.requantiser(1))
     }
 
-    /// Nanoseconds of one call of enqueued work, over as many calls as fill a few milliseconds.
+    /// Nanoseconds of one call of enqueued work.
     fn time(
         &self,
         engine: &CudaEngine,
         work: &dyn Fn() -> Result<(), GpuError>,
     ) -> Result<u64, GpuError> {
-        let repeat = (32_768 / self.shape.params().size).pow(2);
+        let repeat = self.repeat.max(1);
         wait(engine)?;
         let start = Instant::now();
         for _ in 0..repeat {
@@ -168,6 +174,7 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
         size,
         warm_up,
         rounds,
+        repeat,
         pulse,
     } = *options;
     let params = Params {
@@ -179,11 +186,16 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
     let shape = params.shape()?;
     let start = Instant::now();
     let mut best = CudaEngine::open(ordinal)?;
-    let bench = Bench::new(&best, &shape)?;
+    let bench = Bench::new(&best, &shape, repeat)?;
     let start_ns = nanoseconds(start);
     let hopper = best.kernels().product_kind() == Product::Hopper;
     let portable = CudaEngine::open_with(ordinal, Some(Product::Portable))?;
-    let yardstick = Yardstick::new(best.context(), size)?;
+    // A yardstick that does not work is one that the machine does not have; the reason is kept.
+    let (yardstick, cublaslt_missing) = match Yardstick::new(best.context(), size) {
+        Ok(Some(yardstick)) => (Some(yardstick), None),
+        Ok(None) => (None, Some("it is not installed".to_owned())),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let sums = yardstick
         .as_ref()
         .map(|yardstick| Buffer::new(best.context(), yardstick.sums_bytes()))
@@ -227,6 +239,7 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
         portable_ns: median(portable_ns),
         hopper_ns: hopper.then(|| median(hopper_ns)),
         cublaslt_ns: (!cublaslt_ns.is_empty()).then(|| median(cublaslt_ns)),
+        cublaslt_missing,
         cublaslt_wrong,
         digest_ns: median(digest_ns),
         copy_ns: median(copy_ns),

@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use io_challenge::{Engine, EngineError, Params, Seed};
-use io_gpu::{Backend, CudaEngine, GpuError, Selection, select};
+use io_gpu::{Backend, CudaEngine, GpuError, Measure, Selection, measure, select};
 
 use crate::skip::skip;
 
@@ -161,6 +162,60 @@ fn a_child_says_what_went_wrong() {
         select(Backend::Auto),
         Ok(Selection::Cuda { .. } | Selection::Cpu { .. })
     ));
+}
+
+#[test]
+fn a_child_measures() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let options = Measure {
+        ordinal: 1,
+        size: 256,
+        warm_up: Duration::ZERO,
+        rounds: 3,
+        repeat: 1,
+        pulse: false,
+    };
+    let measured = measure(&options).expect("the emulated card can be measured");
+    assert_eq!(
+        (measured.card.as_str(), measured.size),
+        ("CUDA, Emulated card 1, wgmma", 256)
+    );
+    let times = [
+        measured.portable_ns,
+        measured.digest_ns,
+        measured.copy_ns,
+        measured.start_ns,
+    ];
+    assert!(times.iter().all(|time| *time > 0), "{measured:?}");
+    assert!(
+        measured
+            .hopper_ns
+            .is_some_and(|time| time > measured.copy_ns),
+        "{measured:?}"
+    );
+    assert_eq!(
+        measured.cublaslt_ns.is_none(),
+        measured.cublaslt_missing.is_some()
+    );
+    println!("MEASURED");
+}
+
+#[test]
+fn the_measurements_run_on_the_emulated_driver() {
+    let test = "the_measurements_run_on_the_emulated_driver";
+    let Some(output) = on_emulated_driver(test, "a_child_measures", &[]) else {
+        return;
+    };
+    let (out, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success() && out.contains("MEASURED"),
+        "{out}\n{error}"
+    );
 }
 
 #[test]
