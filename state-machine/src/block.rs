@@ -181,6 +181,8 @@ fn work_off(
             reward::close_epoch(state, block, derived, slot.epoch())?;
             reward::open_epoch(state, block, derived, clock.next_slot.epoch())?;
             clock.open_epoch = clock.next_slot.epoch();
+            // Whoever counts a fee in the slots that follow in this block must find the epoch that is open now.
+            CLOCK.put(state, &(), clock);
             closed = Some(slot.epoch());
             boundaries = boundaries.saturating_sub(1);
         }

@@ -123,13 +123,17 @@ pub fn hold_remaining(state: &State<'_>, id: HoldId) -> Result<Amount, Fault> {
         .map_or(Amount::ZERO, |hold| hold.remaining))
 }
 
-/// Pays part of a hold to somebody. More than it has is a fault: the caller keeps count.
+/// Pays part of a hold to somebody. More than it has is a fault: the caller keeps count. Nothing can be paid out of a hold
+/// that has ended with what was paid before.
 pub fn post(
     state: &mut State<'_>,
     id: HoldId,
     to: impl Into<Holder>,
     amount: Amount,
 ) -> Result<(), Fault> {
+    if amount.is_zero() {
+        return Ok(());
+    }
     let hold = read_hold(state, id)?;
     shrink(state, id, hold, amount)?;
     crate::error::must(

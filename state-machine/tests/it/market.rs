@@ -27,7 +27,10 @@ fn deliver(device: u64) -> Action {
 
 /// A chain with one ready device of one processor at 2 USD.
 fn world() -> (Chain, Links) {
-    let mut chain = Chain::new();
+    world_of(Chain::new())
+}
+
+fn world_of(mut chain: Chain) -> (Chain, Links) {
     let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 2_000_000));
     (chain, links)
 }
@@ -583,6 +586,56 @@ fn a_supplier_who_fails_in_the_first_hour_gets_nothing() {
     assert_eq!(chain.free_io(&key(1)), supplier);
     assert_eq!(booking.fees_earned.get(), 0);
     assert!(booking.parts[0].served >= 18);
+}
+
+#[test]
+fn the_last_payment_of_a_part_may_leave_nothing_for_a_fee() {
+    // So dear a unit that a minute is worth one or two of them, and the fee of the last ones is nothing.
+    let price = 900_000_000_000;
+    let mut chain = Chain::with(|genesis| {
+        genesis.params.price.genesis_price = price;
+        genesis.params.market.pay_every_ms = 60_000;
+    });
+    chain.price = Some(price);
+    let (mut chain, links) = world_of(chain);
+    // From here on every slot has its link, so that nothing of the part is left over.
+    chain.run_until(links.first.start().0);
+    let mut hour = order(1, 1, 1);
+    hour.hours = 1;
+    chain.must(&key(RENTER), place(hour));
+    chain.must(&key(60), deliver(1));
+    serve(&mut chain, &links, 70);
+    let booking = chain.row(&tables::BOOKINGS, &BOOKING).unwrap();
+    assert_eq!(booking.state, BookingState::Ended);
+    assert!(booking.parts[0].part.get() < 400 && booking.parts[0].paid.get() > 0);
+}
+
+#[test]
+fn a_fee_of_a_slot_after_the_close_belongs_to_the_next_epoch() {
+    let chain = Chain::with(|genesis| genesis.params.market.pay_every_ms = 0);
+    let (mut chain, links) = world_of(chain);
+    chain.must(&key(RENTER), place(order(1, 1, 1)));
+    chain.must(&key(60), deliver(1));
+    // The last block before lies in the first slot of the next hour, and the next one two minutes later: it closes the hour
+    // and meters that first slot.
+    let hour = io_types::ChainTime(chain.now).epoch().next();
+    serve(&mut chain, &links, 58);
+    while io_types::ChainTime(chain.now).slot() < hour.first_slot() {
+        chain.step = 20_000;
+        chain.beat_if_new(&key(60), 1, &links);
+    }
+    chain.beat_if_new(&key(60), 1, &links);
+    chain.step = 130_000;
+    chain.run(1);
+    let before = io_types::Epoch(hour.0 - 1);
+    let closed = chain.row(&tables::EPOCHS, &before).unwrap();
+    assert!(closed.closed);
+    let open = chain.row(&tables::EPOCHS, &hour).unwrap();
+    assert!(open.fees[0].get() > 0, "the slot was paid in the open hour");
+    assert_eq!(
+        chain.money(SystemAccount::Revenue, Asset::Io).balance,
+        i128::from(open.fees[0].get())
+    );
 }
 
 #[test]

@@ -650,6 +650,17 @@ impl Chain {
         self.blocks.clear();
     }
 
+    /// The next block, with the link of the present slot if it was not sent yet.
+    pub(crate) fn beat_if_new(&mut self, device_key: &SigningKey, id: u64, links: &Links) {
+        let slot = ChainTime(self.now).slot();
+        let row = self.row(&tables::UPTIME, &DeviceId(id)).unwrap();
+        if row.link_slot < slot {
+            self.beat(device_key, id, links);
+        } else {
+            self.run(1);
+        }
+    }
+
     /// Sends the links of a device for every slot that has begun and was not sent, up to now, by its own key.
     pub(crate) fn beat(&mut self, device_key: &SigningKey, id: u64, links: &Links) {
         let slot = ChainTime(self.now).slot();

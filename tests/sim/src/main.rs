@@ -101,11 +101,12 @@ fn main() -> ExitCode {
 fn twice(setup: &Setup) -> Report {
     let child = second(setup);
     let mut report = run(setup);
+    let told = child.and_then(Child::wait_with_output);
     if report.failure.is_some() {
         return report;
     }
     let own: Vec<String> = report.hashes.iter().map(ToString::to_string).collect();
-    let what = match child.and_then(Child::wait_with_output) {
+    let what = match told {
         Ok(output) => {
             let told = String::from_utf8_lossy(&output.stdout);
             let told: Vec<&str> = told.lines().collect();
