@@ -136,7 +136,6 @@ impl Buffer {
                 Err(GpuError::Memory {
                     needed: bytes as u64,
                     free: free as u64,
-                    users: "see nvidia-smi".to_owned(),
                 })
             }
             Err(error) => Err(refused("allocating memory")(error)),

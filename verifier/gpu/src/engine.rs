@@ -123,14 +123,19 @@ impl CudaEngine {
             .mem_get_info()
             .map_err(refused("asking for free memory"))?;
         let free = free as u64;
-        if free < needed {
-            return Err(GpuError::Memory {
+        if free >= needed {
+            return Ok(());
+        }
+        let processes = facts::foreign(&self.uuid);
+        Err(if processes.is_empty() {
+            GpuError::Memory { needed, free }
+        } else {
+            GpuError::Busy {
                 needed,
                 free,
-                users: facts::foreign(&self.uuid),
-            });
-        }
-        Ok(())
+                processes,
+            }
+        })
     }
 
     /// One row of an operand: of a kept result, or of a starting matrix.

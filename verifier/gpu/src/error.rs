@@ -56,17 +56,27 @@ pub enum GpuError {
         /// The card.
         uuid: String,
     },
-    /// The fill does not fit into free memory.
+    /// The fill does not fit into free memory, and no other process is known to use it.
     #[error(
-        "{needed} bytes of device memory are needed, {free} are free: stop what else uses the card ({users})"
+        "{needed} bytes of device memory are needed, {free} are free: take the sizes of this card's class"
     )]
     Memory {
         /// What the run needs.
         needed: u64,
         /// What is free.
         free: u64,
-        /// Processes on the card, by their numbers, or that none is known.
-        users: String,
+    },
+    /// The fill does not fit beside what other processes use.
+    #[error(
+        "{needed} bytes of device memory are needed, {free} are free beside processes {processes:?}: stop them"
+    )]
+    Busy {
+        /// What the run needs.
+        needed: u64,
+        /// What is free.
+        free: u64,
+        /// Processes on the card other than this one, by their numbers.
+        processes: Vec<u32>,
     },
     /// The card or its driver stopped in the middle.
     #[error(

@@ -115,18 +115,13 @@ pub(crate) fn of_uuid(uuid: &str) -> Option<Facts> {
     facts().ok()?.into_iter().find(|card| card.uuid == uuid)
 }
 
-/// The processes on a card other than this one, for an error's text.
-pub(crate) fn foreign(uuid: &str) -> String {
+/// The processes on a card other than this one, by their numbers.
+pub(crate) fn foreign(uuid: &str) -> Vec<u32> {
     let own = std::process::id();
     let processes = of_uuid(uuid).map(|card| card.processes).unwrap_or_default();
-    let foreign: Vec<_> = processes
+    processes
         .iter()
-        .filter(|process| process.pid != own)
-        .map(|process| process.pid.to_string())
-        .collect();
-    if foreign.is_empty() {
-        "no other process is known".to_owned()
-    } else {
-        format!("processes {}", foreign.join(", "))
-    }
+        .map(|process| process.pid)
+        .filter(|pid| *pid != own)
+        .collect()
 }

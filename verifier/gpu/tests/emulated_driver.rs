@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use io_challenge::{Engine, EngineError, Params, Seed};
-use io_gpu::{Backend, CudaEngine, GpuError, Measure, Selection, measure, select};
+use io_gpu::{Backend, CudaEngine, GpuError, Measure, Process, Selection, facts, measure, select};
 
 use crate::skip::skip;
 
@@ -31,7 +31,7 @@ fn library() -> Option<&'static Path> {
 fn build() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulated_driver");
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/emulated_driver.cpp");
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let flags = [
         "-O2",
         "-std=c++17",
@@ -41,15 +41,20 @@ fn build() -> Option<PathBuf> {
         "-fPIC",
         "-fvisibility=hidden",
     ];
-    let out = folder.join("libcuda.so");
-    let status = Command::new("c++")
-        .args(flags)
-        .arg(&source)
-        .arg("-o")
-        .arg(out)
-        .status()
-        .ok()?;
-    assert!(status.success(), "the emulated driver does not compile");
+    for (source, library) in [
+        ("emulated_driver.cpp", "libcuda.so"),
+        ("emulated_nvml.cpp", "libnvidia-ml.so.1"),
+    ] {
+        let (source, out) = (kernels.join(source), folder.join(library));
+        let status = Command::new("c++")
+            .args(flags)
+            .arg(&source)
+            .arg("-o")
+            .arg(out)
+            .status()
+            .ok()?;
+        assert!(status.success(), "{} does not compile", source.display());
+    }
     Some(folder)
 }
 
@@ -260,6 +265,73 @@ fn a_card_without_free_memory_is_refused_before_it_allocates() {
         "a_card_without_free_memory_is_refused_before_it_allocates",
         &settings,
         "Memory { needed: ",
+    );
+}
+
+#[test]
+fn a_card_that_others_use_names_their_processes() {
+    let settings = [
+        ("IO_EMULATED_MEMORY", "1000000"),
+        ("IO_EMULATED_PROCESS", "4242"),
+    ];
+    let test = "a_card_that_others_use_names_their_processes";
+    let Some(output) = on_emulated_driver(test, "a_child_says_what_went_wrong", &settings) else {
+        return;
+    };
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        out.contains("WENT WRONG: Busy { needed: ") && out.contains("processes: [4242] }"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_card_with_mig_on_is_named() {
+    let expected = "Mig { uuid: \"GPU-e0e1e2e3-e4e5-e6e7-e8e9-eaebecedee00\" }";
+    fault(
+        "a_card_with_mig_on_is_named",
+        &[("IO_EMULATED_MIG", "1")],
+        expected,
+    );
+}
+
+#[test]
+fn a_child_lists_its_cards() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let cards = facts().expect("the emulated library answers");
+    for (ordinal, card) in cards.iter().enumerate() {
+        let engine = CudaEngine::open(ordinal).expect("the emulated card opens");
+        assert_eq!(
+            (card.uuid.as_str(), card.mig, card.ecc),
+            (engine.uuid(), Some(false), None)
+        );
+        assert_eq!(
+            card.processes,
+            [Process {
+                pid: 77,
+                bytes: Some(123_456_789)
+            }]
+        );
+    }
+    println!("LISTED {}", cards.len());
+}
+
+#[test]
+fn facts_and_engines_are_joined_by_uuid() {
+    let test = "facts_and_engines_are_joined_by_uuid";
+    let settings = [("IO_EMULATED_PROCESS", "77"), ("IO_EMULATED_CARDS", "3")];
+    let Some(output) = on_emulated_driver(test, "a_child_lists_its_cards", &settings) else {
+        return;
+    };
+    let (out, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success() && out.contains("LISTED 3"),
+        "{out}\n{error}"
     );
 }
 
