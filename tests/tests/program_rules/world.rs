@@ -180,11 +180,14 @@ impl World {
         Pubkey::find_program_address(&[self.program.as_ref()], &Pubkey::from(UPGRADEABLE_LOADER)).0
     }
 
+    /// As the loader writes it: giving the authority up leaves the bytes of the last one behind.
     pub(crate) fn set_upgrade_authority(&mut self, authority: Option<Pubkey>) {
         let address = self.program_data();
         let mut account = self.svm.get_account(&address).unwrap();
         account.data[12] = u8::from(authority.is_some());
-        account.data[13..45].copy_from_slice(authority.unwrap_or_default().as_ref());
+        if let Some(authority) = authority {
+            account.data[13..45].copy_from_slice(authority.as_ref());
+        }
         self.svm.set_account(address, account).unwrap();
     }
 
