@@ -45,6 +45,12 @@ template <int PENDING> DEVICE void products_wait() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
+// The compiler does not know that a product writes its sums until it has been waited for: nothing may read them earlier.
+DEVICE void sums_arrived(int (&d)[128]) {
+#pragma unroll
+    for (int i = 0; i < 128; i++) asm volatile("" : "+r"(d[i])::"memory");
+}
+
 DEVICE void group_barrier(u32 id) { asm volatile("bar.sync %0, 128;" ::"r"(id) : "memory"); }
 template <int COUNT> DEVICE void registers_fewer() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT)); }
 template <int COUNT> DEVICE void registers_more() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(COUNT)); }

@@ -117,6 +117,7 @@ KERNEL void __launch_bounds__(HOPPER_THREADS, 1)
                 barrier_arrive(barriers + (HOPPER_STAGES + (turn - 1) % HOPPER_STAGES) * 8);
         }
         products_wait<0>();
+        sums_arrived(d);
         if ((threadIdx.x & 31) == 0) barrier_arrive(barriers + (HOPPER_STAGES + (turn - 1) % HOPPER_STAGES) * 8);
 
         u32 row, column;
