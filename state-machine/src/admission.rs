@@ -58,7 +58,7 @@ pub type Pending = BTreeMap<(AccountId, u16), u64>;
 
 /// Checks the rest against the state.
 ///
-/// Rejections in order: 102, 108, 109, 112, 105, 106, 107, 115, each action's stateless rules, duties (114, 116 and
+/// Rejections in order: 102, 108, 109, 112, 105, 106, 107, 115, each action's stateless rules, duties (116 and
 /// the component's own), 110, 111. Says the fee.
 pub fn check(
     signed: &Signed,

@@ -11,7 +11,7 @@ pub trait Execute {
     /// Rules that need no state.
     fn check_stateless(&self) -> Result<(), Rejection>;
 
-    /// For a duty: whether this signer is registered for it and it does something new (114, 116 and the component's own).
+    /// For a duty: whether this signer is registered for it and it does something new (116 and the component's own).
     /// It is asked in `CheckTx` and again in `ProcessProposal`; for other actions it asks nothing.
     fn check_duty(
         &self,

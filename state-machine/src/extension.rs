@@ -170,7 +170,8 @@ pub fn check_injected(
             validator,
             power: vote.power,
             settlement_key: row.settlement_key,
-            extension: VoteExtension::decode(&extension).unwrap_or_default(),
+            extension: VoteExtension::decode(&extension)
+                .unwrap_or_else(|_malformed| VoteExtension::default()),
         });
     }
     Ok(Ok(attested))

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use io_storage::{Fault, Patch, Snapshot, Store, WriteSet};
+use io_storage::{Fault, Patch, Snapshot, Store, View, WriteSet};
 use io_types::action::PlaceOrder;
 use io_types::api::{PayoutFile, Quote};
 use io_types::consensus::{Block, EngineValidator, ProposalRequest};
@@ -208,7 +208,7 @@ impl Machine {
         };
         let view = self.store.snapshot();
         let state = self.state(&view);
-        let Some(block) = self.next_context(&state)? else {
+        let Some(block) = self.next_context(&view, &state)? else {
             return Ok(Err(Rejection::Undecodable {
                 why: "the chain has not started yet".to_owned(),
             }));
@@ -237,7 +237,7 @@ impl Machine {
     ) -> Result<Vec<Vec<u8>>, Fault> {
         let view = self.store.snapshot();
         let mut state = self.state(&view);
-        let block = self.context(&state, request.block.height, request.block.time)?;
+        let block = self.context(&view, &state, (request.block.height, request.block.time))?;
         let height = request.block.height.0;
         let mut commit = extension::inject(
             &request.extended,
@@ -302,30 +302,37 @@ impl Machine {
     }
 
     /// Makes the finalized block durable, then true in memory. `note` may add meta rows to the same atomic write.
+    ///
+    /// No lock of ours is held while the store waits for its readers.
     pub fn commit(&self, note: impl FnOnce(&mut Patch)) -> Result<Height, Fault> {
-        let mut works = locked(&self.works);
+        let staged = {
+            let mut works = locked(&self.works);
+            let staged = works.staged.take();
+            if staged.is_some() {
+                works.genesis = None;
+                works.proposal = None;
+            }
+            staged
+        };
         let Some(Run {
             block,
             changes,
             mut patch,
             ..
-        }) = works.staged.take()
+        }) = staged
         else {
             return Err(Fault::bug("machine", "Commit without FinalizeBlock"));
         };
         note(&mut patch);
         self.store.commit(patch, block.height.0)?;
-        works.genesis = None;
-        works.proposal = None;
-        drop(works);
-        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         if block.height.0 == 1 {
             // The rows of genesis were applied already; block 1's write set holds them again.
-            *derived = Derived::rebuild(&self.store.snapshot())?;
+            let rebuilt = Derived::rebuild(&self.store.snapshot())?;
+            *self.derived.write().unwrap_or_else(PoisonError::into_inner) = rebuilt;
         } else {
+            let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
             derived.apply(&changes)?;
         }
-        drop(derived);
         locked(&self.pending).clear();
         Ok(block.height)
     }
@@ -379,7 +386,7 @@ impl Machine {
     pub fn quote(&self, order: &PlaceOrder) -> Result<Result<Quote, Rejection>, Fault> {
         let view = self.store.snapshot();
         let mut state = self.state(&view);
-        let Some(block) = self.next_context(&state)? else {
+        let Some(block) = self.next_context(&view, &state)? else {
             return Ok(Err(Rejection::Undecodable {
                 why: "the chain has not started yet".to_owned(),
             }));
@@ -409,34 +416,40 @@ impl Machine {
         state
     }
 
+    /// The context of a block on top of the view.
     fn context(
         &self,
+        view: &View<'_>,
         state: &State<'_>,
-        height: Height,
-        time: BlockTime,
+        (height, time): (Height, BlockTime),
     ) -> Result<BlockContext, Fault> {
         let before = locked(&self.works)
             .genesis
             .as_ref()
             .map(|(_changes, app_hash)| *app_hash);
-        let before = before.unwrap_or_else(|| Hash(self.store.app_hash()));
+        let before = before.unwrap_or_else(|| Hash(view.app_hash()));
         BlockContext::load(state, height, time, before)
     }
 
     /// The context of the next block, as far as it is known; none before genesis.
-    fn next_context(&self, state: &State<'_>) -> Result<Option<BlockContext>, Fault> {
+    fn next_context(
+        &self,
+        view: &View<'_>,
+        state: &State<'_>,
+    ) -> Result<Option<BlockContext>, Fault> {
         if !CHAIN.contains(state, &())? {
             return Ok(None);
         }
         let clock = CLOCK.expect(state, &(), "genesis writes it")?;
-        let height = Height(self.store.height().saturating_add(1));
-        self.context(state, height, clock.block_time).map(Some)
+        let height = Height(view.height().saturating_add(1));
+        self.context(view, state, (height, clock.block_time))
+            .map(Some)
     }
 
     fn run(&self, block: &Block) -> Result<Run, Fault> {
         let view = self.store.snapshot();
         let mut state = self.state(&view);
-        let context = self.context(&state, block.height, block.time)?;
+        let context = self.context(&view, &state, (block.height, block.time))?;
         let mut refusal = None;
         let attested = match extension::check_injected(block, &context.facts.chain_id, &state)? {
             Ok(attested) => attested,

@@ -136,7 +136,11 @@ pub fn quote(
         no_price: waits_for_price(state, block, ask.asset)?,
         ..make(state, block, derived, ask)?
     };
-    let hold = hold_needed(state, block, ask).ok();
+    let hold = match hold_needed(state, block, ask) {
+        Ok(hold) => Some(hold),
+        Err(ActionError::Rejected(_why)) => None,
+        Err(ActionError::Faulted(fault)) => return Err(fault.into()),
+    };
     let found = if report.no_price {
         None
     } else {

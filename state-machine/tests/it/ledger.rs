@@ -1,7 +1,7 @@
 //! Transfers and conservation.
 
 use io_types::action::Transfer;
-use io_types::{AccountId, Action, Amount, Asset, SystemAccount};
+use io_types::{AccountId, Action, Amount, Asset, Rejection, SystemAccount};
 
 use crate::support::{Chain, FEE, IO, account, key};
 
@@ -70,4 +70,26 @@ fn actions_are_all_or_nothing_but_the_fee_stays_taken() {
     assert_eq!(outcome.transactions[1].code, 201);
     assert_eq!(chain.free_io(&key(1)), 1_000_000 * IO - FEE);
     assert_eq!(chain.free_io(&key(2)), 1_000_000 * IO);
+}
+
+#[test]
+fn a_sum_that_does_not_fit_is_refused() {
+    let mut chain = Chain::new();
+    chain.edit(|state| {
+        let all = Amount::new(u64::MAX);
+        let to = account(&key(2));
+        let entry = io_state_machine::ledger::Entry::Deposit;
+        let refused = io_state_machine::ledger::enter(state, to, Asset::Usdc, all, entry);
+        let Err(io_state_machine::error::ActionError::Rejected(why)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(
+            (why.code(), why),
+            (205, Rejection::AmountOverflow { asset: Asset::Usdc })
+        );
+    });
+    assert_eq!(
+        chain.money(account(&key(2)), Asset::Usdc).balance,
+        1_000_000_000_000
+    );
 }

@@ -45,7 +45,6 @@ rejections! {
     111 FeeUnpaid { fee: Amount, available: Amount } "the fee is {fee} IO base units, {available} are available";
     112 NoSuchLane { lane: u16, lanes: u16 } "lane {lane} does not exist: use 0 to {lanes} (exclusive)";
     113 ReservedTag "the transaction begins with the tag of the injected commit, which only a proposer makes";
-    114 UnregisteredDuty { signer: AccountId } "{signer} is not registered for this duty, so it is not free and not taken";
     115 MixedDuty "duties and other actions do not share a transaction";
     116 StaleDuty { what: String } "this duty was done already or is not due: {what}";
 
