@@ -44,6 +44,8 @@ impl Drop for Network {
         for task in &self.tasks {
             task.abort();
         }
+        self.running.supervisor.stop();
+        // Last: whoever waits for its end waits for this.
         Run::remove(&self.plan.home);
     }
 }

@@ -80,7 +80,7 @@ type Board = Arc<Mutex<BTreeMap<String, Status>>>;
 pub struct Supervisor {
     orders: Sender<Order>,
     board: Board,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Supervisor {
@@ -101,7 +101,7 @@ impl Supervisor {
         Ok(Self {
             orders,
             board,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -126,27 +126,28 @@ impl Supervisor {
         lock(&self.board).values().cloned().collect()
     }
 
-    /// Ends all children, the last started first, and waits for them.
-    pub fn stop(mut self) {
-        self.end();
-    }
-
-    fn order(&self, order: Order) -> anyhow::Result<()> {
-        self.orders.send(order).map_err(|_closed| gone())
-    }
-
-    fn end(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    /// Ends all children, the last started first, and waits for them. From then on every other call is an error.
+    pub fn stop(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
             // An error of either call means that the thread has ended already.
             drop(self.orders.send(Order::StopAll));
             drop(thread.join());
         }
     }
+
+    fn order(&self, order: Order) -> anyhow::Result<()> {
+        self.orders.send(order).map_err(|_closed| gone())
+    }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.end();
+        self.stop();
     }
 }
 
