@@ -5,7 +5,7 @@
 //! - [`run`]: the daemon; [`server`]: workers' connections; [`judge`]: one challenge after the other; [`record`]: what must
 //!   outlive a crash; [`check`]: openings, fraud proofs, replay; [`outbox`]: what goes to the chain
 //! - [`terms`], [`wire`], [`chain`], [`backend`]: what worker and verifier share
-//! - [`bench`], [`replay`], [`keys`]: the other verbs
+//! - [`mod@bench`], [`replay`], [`keys`]: the other verbs
 //!
 //! A verifier may crash at any moment: its nonces and its verdict are on disk, synced, before their commitments are sent.
 
