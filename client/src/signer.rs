@@ -16,7 +16,9 @@ use crate::node::{Client, Wait};
 use crate::wallet::Wallet;
 
 /// Blocks after which a transaction that no block took is dead, if the signer does not say otherwise.
-const EXPIRY_BLOCKS: u64 = 100;
+const EXPIRY_BLOCKS: u64 = 30;
+/// The same for duties. They are due now or never, and a pool drops one without a word when it is late or done by others.
+const DUTY_EXPIRY_BLOCKS: u64 = 10;
 /// How long a node that is out of reach is asked for what became of a transaction.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a sequence that another program of this key took may need to enter a block.
@@ -38,7 +40,7 @@ pub struct Signer {
     client: Client,
     key: SigningKey,
     lane: u16,
-    expiry_blocks: u64,
+    expiry_blocks: Option<u64>,
     known: Mutex<Known>,
 }
 
@@ -65,7 +67,7 @@ impl Signer {
             client,
             key: wallet.key().clone(),
             lane: 0,
-            expiry_blocks: EXPIRY_BLOCKS,
+            expiry_blocks: None,
             known: Mutex::default(),
         }
     }
@@ -76,11 +78,11 @@ impl Signer {
         Self { lane, ..self }
     }
 
-    /// With another life of its transactions, in blocks.
+    /// With another life of its transactions, in blocks; else it is 30, and 10 for duties.
     #[must_use]
     pub fn expiring_after(self, blocks: u64) -> Self {
         Self {
-            expiry_blocks: blocks,
+            expiry_blocks: Some(blocks),
             ..self
         }
     }
@@ -128,7 +130,15 @@ impl Signer {
 
     async fn send_once(&self, actions: Vec<Action>) -> Result<TransactionResult, ClientError> {
         let (hash, expires) = self.post_once(actions).await?;
-        self.client.await_transaction(hash, expires, PATIENCE).await
+        let result = self.client.await_transaction(hash, expires, PATIENCE).await;
+        if matches!(
+            result,
+            Err(ClientError::Expired { .. } | ClientError::Unreachable { .. })
+        ) {
+            // The sequence was not used, or nobody knows.
+            self.known.lock().await.next = None;
+        }
+        result
     }
 
     async fn post_once(&self, actions: Vec<Action>) -> Result<(Hash, Height), ClientError> {
@@ -165,7 +175,15 @@ impl Signer {
         };
         known.next = Some(sequence);
         let is_free = !actions.is_empty() && actions.iter().all(Action::is_duty);
-        let life = self.expiry_blocks.min(rules.expiry_blocks_max);
+        let usual = if is_free {
+            DUTY_EXPIRY_BLOCKS
+        } else {
+            EXPIRY_BLOCKS
+        };
+        let life = self
+            .expiry_blocks
+            .unwrap_or(usual)
+            .min(rules.expiry_blocks_max);
         let body = TransactionBody {
             chain_id: rules.chain_id,
             signer: self.account(),

@@ -27,6 +27,10 @@ struct Lane {
     fee: u64,
     reads: u32,
     sent: Vec<Transaction>,
+    /// Its height, if it is not 40.
+    height: u64,
+    /// Whether no block ever takes what waits.
+    loses: bool,
     /// Sequences that others bring into blocks with each scripted answer.
     raced: u64,
     /// What the next submissions are answered instead.
@@ -39,7 +43,7 @@ impl Lane {
     fn answer(&mut self, request: &Request, account: AccountId) -> Answer {
         let line = request.line.as_str();
         if line == "GET /v1/status" {
-            return Answer::Json(200, status(40));
+            return Answer::Json(200, status(self.height.max(40)));
         }
         if line == "GET /v1/params" {
             let mut params = params();
@@ -48,12 +52,15 @@ impl Lane {
         }
         if line.starts_with("GET /v1/accounts/") {
             self.reads += 1;
-            if self.reads >= self.block_after {
+            if self.reads >= self.block_after && !self.loses {
                 self.in_blocks += std::mem::take(&mut self.waiting);
             }
             let lanes = json!([[3, self.in_blocks]]);
             let view = json!({"account": account, "balances": [], "lanes": lanes, "accruals": [], "height": 41});
             return Answer::Json(200, view);
+        }
+        if line.starts_with("GET /v1/transactions/") && self.loses {
+            return Answer::Json(404, json!({"code": 0, "error": "unknown"}));
         }
         if line.starts_with("GET /v1/transactions/") {
             let hash = line.rsplit('/').next().unwrap();
@@ -147,7 +154,7 @@ async fn a_transaction_is_these_bytes() {
         "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c", // signer
         "0300",             // lane
         "0500000000000000", // sequence: after 4
-        "8d00000000000000", // expires: 41 + 100
+        "4700000000000000", // expires: 41 + 30
         "1027000000000000", // fee limit
         "01000000",         // one action
         "06",               // PauseDevice
@@ -289,6 +296,56 @@ async fn a_transaction_that_may_be_executed_is_never_sent_twice() {
     lane.lock().unwrap().in_blocks = 1;
     signer.post(pause()).await.unwrap();
     assert_eq!(sequences(&lane), [2]);
+}
+
+#[tokio::test]
+async fn a_sequence_that_no_block_took_is_used_again() {
+    let lane = Lane {
+        loses: true,
+        ..Lane::default()
+    };
+    let (signer, _, lane) = signer_of(lane).await;
+    // The node is at height 40, and at 41 when it shows the account.
+    let signer = signer.expiring_after(0);
+    lane.lock().unwrap().height = 50;
+    let error = signer.send(pause()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ClientError::Expired {
+                expires: Height(41),
+                ..
+            }
+        ),
+        "{error}"
+    );
+    lane.lock().unwrap().waiting = 0;
+    lane.lock().unwrap().loses = false;
+    signer.send(pause()).await.unwrap();
+    assert_eq!(sequences(&lane), [1, 1]);
+}
+
+#[tokio::test]
+async fn duties_live_short_and_other_transactions_longer() {
+    let (signer, _, _) = signer_of(Lane::default()).await;
+    let duty = Action::Heartbeats(Heartbeats {
+        slot: Slot(1),
+        entries: Vec::new(),
+    });
+    assert_eq!(
+        signer.sign(vec![duty.clone()]).await.unwrap().body.expires,
+        Height(41 + 10)
+    );
+    assert_eq!(
+        signer.sign(pause()).await.unwrap().body.expires,
+        Height(40 + 30)
+    );
+    let signer = signer.expiring_after(200_000);
+    let capped = 100_000;
+    assert_eq!(
+        signer.sign(vec![duty]).await.unwrap().body.expires,
+        Height(40 + capped)
+    );
 }
 
 #[tokio::test]
