@@ -11,7 +11,10 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::integer_division,
+    clippy::should_implement_trait,
+    clippy::too_many_lines,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a simulator: a number that does not fit or a key that is not there is a failure of the seed, which is caught and named"
 )]
 

@@ -68,7 +68,7 @@ pub fn votes(
     moment: Moment,
     rng: &mut Rng,
 ) -> Check<Votes> {
-    let round = if rng.one_in(10) { 1 } else { 0 };
+    let round = u32::from(rng.one_in(10));
     // Now and then a third or more misbehave at once: then nothing is attested, and nothing else may happen.
     let one_in = if rng.one_in(12) { 2 } else { 14 };
     let mut votes = Votes::default();
