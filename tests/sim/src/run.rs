@@ -51,6 +51,8 @@ impl Setup {
 pub struct Report {
     /// App hash after each block.
     pub hashes: Vec<Hash>,
+    /// The blocks, as decided.
+    pub blocks: Vec<Block>,
     /// Transactions that were sent: height and place.
     pub sent: Vec<(u64, u32)>,
     /// Transactions that entered a block.
@@ -179,7 +181,8 @@ impl<'s> Run<'s> {
         report.entered += u64::try_from(entered.len()).map_err(text)?;
         self.old.extend(entered.iter().take(3).cloned());
         self.now = block.time.0;
-        self.last = Some(block);
+        self.last = Some(block.clone());
+        report.blocks.push(block);
         self.solana_moves(height)
     }
 
@@ -427,11 +430,11 @@ impl<'s> Run<'s> {
         if rng.one_in(6) {
             let batches = Rows(self.main.machine()).list(&tables::SETTLEMENTS);
             let is_signed = |batch: &&Batch| batch.signed_power * 3 > batch.total_power * 2;
-            let signed = batches
+            let mut signed = batches
                 .iter()
                 .map(|(_number, batch)| batch)
                 .filter(is_signed);
-            if let Some(batch) = signed.last() {
+            if let Some(batch) = signed.next_back() {
                 self.solana.settle(batch)?;
             }
         }
