@@ -172,9 +172,10 @@ impl Executed {
     }
 }
 
-fn line(out: &mut String, text: String) {
+fn line(out: &mut String, text: impl std::fmt::Display) {
+    // Writing to a string cannot fail.
     if writeln!(out, "{text}").is_err() {
-        out.push_str(&text);
+        out.clear();
     }
 }
 

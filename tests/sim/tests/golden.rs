@@ -48,6 +48,7 @@ fn execute(chains: &[FixedChain]) -> Executed {
 
 fn texts(chains: &[FixedChain]) -> Vec<(&'static str, String)> {
     let executed = execute(chains);
+    let first = chains.first().expect("tests/golden holds a chain");
     assert_eq!(
         executed.actions().len(),
         ACTIONS,
@@ -57,7 +58,7 @@ fn texts(chains: &[FixedChain]) -> Vec<(&'static str, String)> {
     vec![
         ("chain.txt", executed.chain()),
         ("encodings.txt", executed.encodings()),
-        ("wire.txt", wire_bytes(&chains[0]).expect("wire bytes")),
+        ("wire.txt", wire_bytes(first).expect("wire bytes")),
         ("tables.txt", table_list()),
         ("rejections.txt", rejection_list()),
         ("bridge.txt", bridge_bytes()),
@@ -103,8 +104,10 @@ fn record() -> Vec<FixedChain> {
         .collect();
     let (mut chains, mut covered) = (Vec::new(), BTreeSet::new());
     while covered.len() < ACTIONS {
-        let best = (0..made.len())
-            .max_by_key(|place| made[*place].1.difference(&covered).count())
+        let (best, _chain) = made
+            .iter()
+            .enumerate()
+            .max_by_key(|(_place, (_chain, actions))| actions.difference(&covered).count())
             .expect("a chain is left");
         let (chain, actions) = made.swap_remove(best);
         covered.extend(actions);
