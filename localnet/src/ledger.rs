@@ -16,6 +16,7 @@ pub mod finality;
 pub mod front;
 pub mod genesis;
 pub mod journal;
+pub mod log;
 pub mod machine;
 pub mod store;
 

@@ -17,7 +17,7 @@ use solana_hash::Hash;
 use surfpool_core::{
     storage::StorageFifoMap,
     surfnet::{
-        GeyserEvent,
+        BlockHeader, GeyserEvent,
         locker::SurfnetSvmLocker,
         svm::{SurfnetSvm, SurfnetSvmConfig},
     },
@@ -27,12 +27,16 @@ use surfpool_types::{RpcConfig, SimnetCommand, SimnetConfig, SimnetEvent, Surfpo
 use super::{
     LedgerConfig, LedgerGenesis, clock,
     front::Front,
+    log::Log,
     store::{Accounts, Transactions},
 };
 
 const ACCOUNTS_FILE: &str = "accounts";
-const DATABASE_FILE: &str = "index.sqlite";
+const BLOCKS_FILE: &str = "blocks";
+const TRANSACTIONS_FILE: &str = "transactions";
 const BIRTH_FILE: &str = "birth.json";
+/// Transactions and blocks that can be looked up after a restart.
+const HISTORY: usize = 1_000;
 
 /// Written last at the first start: where it is absent, nothing else in the folder counts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -169,22 +173,19 @@ fn open(config: &LedgerConfig) -> anyhow::Result<Opened> {
         remove_remains(&config.home)?;
     }
     let accounts = Accounts::open(&config.home.join(ACCOUNTS_FILE), config.finality_slots)?;
-    let database = config.home.join(DATABASE_FILE);
-    let (mut svm, events, geyser) = SurfnetSvm::new_with_db(
-        database.to_str(),
-        SurfnetSvmConfig {
-            slot_time: config.slot_ms,
-            instruction_profiling_enabled: false,
-            max_profiles: 1,
-            ..SurfnetSvmConfig::default()
-        },
-    )
-    .map_err(|error| anyhow!("cannot open {}: {error}", database.display()))?;
+    let blocks: Log<u64, BlockHeader> = Log::open(&config.home.join(BLOCKS_FILE), HISTORY)?;
+    let statuses = Log::open(&config.home.join(TRANSACTIONS_FILE), HISTORY)?;
+    let persisted_slot = blocks.last().map_or(0, |(slot, _)| slot);
+    let (mut svm, events, geyser) = SurfnetSvm::new(SurfnetSvmConfig {
+        slot_time: config.slot_ms,
+        instruction_profiling_enabled: false,
+        max_profiles: 1,
+        ..SurfnetSvmConfig::default()
+    })
+    .map_err(|error| anyhow!("cannot make the ledger's machine: {error}"))?;
     svm.inner.db = Some(Box::new(accounts.clone()));
-    svm.transactions = Box::new(Transactions::new(
-        accounts.clone(),
-        svm.transactions.clone_box(),
-    ));
+    svm.transactions = Box::new(Transactions::new(accounts.clone(), statuses));
+    svm.blocks = Box::new(blocks);
     // A profile holds every account of its transaction twice; nobody reads them.
     svm.executed_transaction_profiles = Box::new(StorageFifoMap::new(1));
     svm.profile_tag_map = Box::new(StorageFifoMap::new(1));
@@ -199,7 +200,7 @@ fn open(config: &LedgerConfig) -> anyhow::Result<Opened> {
             load(&mut svm, &accounts)?;
             let resumed = clock::resume(
                 (birth.slot, birth.unix_ms),
-                svm.get_latest_absolute_slot(),
+                persisted_slot,
                 birth.starts,
                 config.slot_ms,
                 now,
@@ -225,12 +226,7 @@ fn open(config: &LedgerConfig) -> anyhow::Result<Opened> {
 
 /// A first start that was killed leaves files that nothing vouches for.
 fn remove_remains(home: &Path) -> anyhow::Result<()> {
-    for name in [
-        ACCOUNTS_FILE,
-        DATABASE_FILE,
-        "index.sqlite-wal",
-        "index.sqlite-shm",
-    ] {
+    for name in [ACCOUNTS_FILE, BLOCKS_FILE, TRANSACTIONS_FILE] {
         match std::fs::remove_file(home.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error)
@@ -242,7 +238,7 @@ fn remove_remains(home: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the machine the accounts on disk, programs last: the loader wants their code to be there.
+/// Gives the machine the accounts on disk, programs last: the loader wants their code to be there. The machine's indices follow.
 fn load(svm: &mut SurfnetSvm, accounts: &Accounts) -> anyhow::Result<()> {
     use surfpool_core::solana_account::ReadableAccount;
     let (programs, data): (Vec<_>, Vec<_>) = accounts
@@ -250,9 +246,7 @@ fn load(svm: &mut SurfnetSvm, accounts: &Accounts) -> anyhow::Result<()> {
         .into_iter()
         .partition(|(_, account)| account.executable());
     for (key, account) in data.into_iter().chain(programs) {
-        svm.inner
-            .svm
-            .set_account(key, account.into())
+        svm.set_account(&key, account.into())
             .map_err(|error| anyhow!("the machine refuses account {key} from disk: {error}"))?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use surfpool_core::{
     types::SurfnetTransactionStatus,
 };
 
-use super::{finality::Finality, journal::Journal};
+use super::{finality::Finality, journal::Journal, log::Log};
 
 /// The accounts of the ledger. Clones share one content.
 #[derive(Debug, Clone)]
@@ -196,26 +196,15 @@ impl Storage<String, AccountSharedData> for Accounts {
 }
 
 /// The statuses of transactions, each written only after the accounts of its transaction.
+#[derive(Debug, Clone)]
 pub struct Transactions {
     accounts: Accounts,
-    statuses: Box<dyn Storage<String, SurfnetTransactionStatus>>,
-}
-
-impl std::fmt::Debug for Transactions {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Transactions")
-            .field("accounts", &self.accounts)
-            .finish_non_exhaustive()
-    }
+    statuses: Log<String, SurfnetTransactionStatus>,
 }
 
 impl Transactions {
     /// Statuses go to `statuses`, after a commit of `accounts`.
-    pub fn new(
-        accounts: Accounts,
-        statuses: Box<dyn Storage<String, SurfnetTransactionStatus>>,
-    ) -> Self {
+    pub fn new(accounts: Accounts, statuses: Log<String, SurfnetTransactionStatus>) -> Self {
         Self { accounts, statuses }
     }
 }
@@ -247,14 +236,8 @@ impl Storage<String, SurfnetTransactionStatus> for Transactions {
     fn count(&self) -> StorageResult<u64> {
         self.statuses.count()
     }
-    fn shutdown(&self) {
-        self.statuses.shutdown();
-    }
     fn clone_box(&self) -> Box<dyn Storage<String, SurfnetTransactionStatus>> {
-        Box::new(Self {
-            accounts: self.accounts.clone(),
-            statuses: self.statuses.clone_box(),
-        })
+        Box::new(self.clone())
     }
 }
 
