@@ -1,6 +1,6 @@
-// A chain in memory for tests of worker and verifier: one device, one challenge, stages that move as the real ones do when
-// everybody has done his part. It checks nothing; the state machine's own tests do. Included by both crates' tests, which
-// bring `chain` into scope.
+//! A chain in memory for tests of worker and verifier: one device, one challenge, stages that move as the real ones do when
+//! everybody has done his part. It checks nothing; the state machine's own tests do. Included by both crates' tests, which
+//! bring `chain` into scope.
 
 use std::sync::{Arc, Mutex};
 
