@@ -336,10 +336,15 @@ impl Task {
                     Verdict::VerifierFault,
                     "this program restarted while it measured",
                 )
-            } else {
+            } else if self.from_the_start {
                 (
                     Verdict::Unreachable,
                     "the device never connected to this verifier",
+                )
+            } else {
+                (
+                    Verdict::VerifierFault,
+                    "this program was down when the device began",
                 )
             };
             self.fail(verdict, why);
