@@ -7,6 +7,7 @@ use io_types::{ChainTime, Event};
 
 use crate::context::BlockContext;
 use crate::device::{self, change_state};
+use crate::reward;
 use crate::state::State;
 
 use super::tally;
@@ -36,6 +37,7 @@ pub(super) fn apply(
                 class,
             });
             release(state, block, &mut device);
+            reward::release(state, block, device.owner, device.id)?;
             params.interval_max_ms
         }
         Outcome::Failed => {
@@ -44,6 +46,7 @@ pub(super) fn apply(
                 device.memory_failed_at = block.now;
             }
             fail(state, block, &mut device, Reason::FailedChallenge);
+            reward::forfeit(state, block, device.owner, device.id)?;
             params.interval_ms
         }
         Outcome::NoAnswer => {

@@ -80,12 +80,12 @@ fn write() {
     let chains = record();
     std::fs::create_dir_all(folder()).expect("the folder");
     for (number, chain) in chains.iter().enumerate() {
-        let genesis = serde_json::to_vec_pretty(&chain.genesis).expect("JSON");
+        let genesis = serde_json::to_string_pretty(&chain.genesis).expect("JSON");
         let (genesis_file, blocks_file) = (
             format!("genesis-{number}.json"),
             format!("chain-{number}.bin"),
         );
-        std::fs::write(folder().join(genesis_file), genesis).expect("written");
+        std::fs::write(folder().join(genesis_file), genesis + "\n").expect("written");
         std::fs::write(folder().join(blocks_file), chain.to_bytes()).expect("written");
     }
     for (name, text) in texts(&chains) {

@@ -467,3 +467,58 @@ fn a_decided_challenge_is_dropped_long_after_its_disputes() {
     chain.end();
     assert!(!CHALLENGES.contains(&chain.state, &ChallengeId(1)).unwrap());
 }
+
+/// Gives the device a reward that waits for a pulse: as much as the reward pool then holds.
+fn withhold(chain: &mut Chain) -> (AccountId, io_types::Epoch, DeviceId) {
+    let key = (OWNER, io_types::Epoch(1), DEVICE);
+    let amount = Amount::new(500);
+    let supply = ledger::Supply::Emission;
+    ledger::mint(
+        &mut chain.state,
+        SystemAccount::RewardPool,
+        Asset::Io,
+        amount,
+        supply,
+    )
+    .unwrap();
+    let row = io_types::row::Accrual {
+        amount,
+        collectable_at: crate::reward::WITHHELD,
+    };
+    crate::tables::ACCRUALS.put(&mut chain.state, &key, &row);
+    key
+}
+
+fn pool(chain: &Chain, account: SystemAccount) -> u64 {
+    ledger::available(&chain.state, account, Asset::Io)
+        .unwrap()
+        .get()
+}
+
+#[test]
+fn a_pass_releases_rewards_that_were_withheld() {
+    let mut chain = Chain::with_verifiers(5);
+    let key = withhold(&mut chain);
+    chain.whole(&says(Verdict::Pass));
+    let row = crate::tables::ACCRUALS
+        .get(&chain.state, &key)
+        .unwrap()
+        .unwrap();
+    let after = chain.block().params.reward.collect_after_ms;
+    assert_eq!(row.collectable_at, key.1.next().start().plus_ms(after));
+    assert_eq!(pool(&chain, SystemAccount::RewardPool), 500);
+}
+
+#[test]
+fn a_failure_sends_rewards_that_were_withheld_to_the_vault() {
+    let mut chain = Chain::with_verifiers(5);
+    let key = withhold(&mut chain);
+    let vault = pool(&chain, SystemAccount::RewardVault);
+    chain.whole(&says(Verdict::WrongAnswer));
+    assert_eq!(
+        crate::tables::ACCRUALS.get(&chain.state, &key).unwrap(),
+        None
+    );
+    assert_eq!(pool(&chain, SystemAccount::RewardPool), 0);
+    assert_eq!(pool(&chain, SystemAccount::RewardVault) - vault, 500);
+}
