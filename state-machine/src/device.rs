@@ -1,6 +1,6 @@
 //! Devices: what suppliers register, and the states it goes through.
 //!
-//! Owns tables `devices`, `device_keys`. Others change a device through [`change_state`] and [`write`].
+//! Owns tables `devices`, `device_keys`. Others change a device through [`change_state`] and [`write()`].
 //!
 //! - INV-11: a device key belongs to one device, and is no owner of one.
 //! - INV-12: a device is `Hired` exactly while `booking` names the booking it serves.
