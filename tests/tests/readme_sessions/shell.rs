@@ -1,6 +1,7 @@
 //! One shell for a whole session, so that variables and folders last from one command to the next.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -36,6 +37,7 @@ impl Shell {
             .env("PATH", path)
             .env_remove("XDG_CONFIG_HOME")
             .envs(variables.iter().map(|(name, value)| (name, value)))
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -103,10 +105,11 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // Ours by its id; if it has ended already there is nothing to end.
-        if self.child.kill().is_ok() {
-            self.child.wait().expect("a killed shell ends");
-        }
+        // The group is ours by its id: the shell, and what a session left running in the background.
+        let group = format!("-{}", self.child.id());
+        let ended = Command::new("kill").args(["-KILL", "--", &group]).status();
+        assert!(ended.is_ok(), "there is a program kill");
+        self.child.wait().expect("a killed shell ends");
     }
 }
 
@@ -168,6 +171,22 @@ mod tests {
         // A command that reads gets nothing, and does not eat the next one.
         assert_eq!(shell.run("cat", PATIENCE).unwrap(), ran("\n", 0));
         assert_eq!(shell.run("true", PATIENCE).unwrap(), ran("\n", 0));
+    }
+
+    #[test]
+    fn nothing_is_left_running() {
+        let (home, mut shell) = shell();
+        shell.run("(sleep 600 & echo $! > pid)", PATIENCE).unwrap();
+        let pid = std::fs::read_to_string(home.path().join("pid")).unwrap();
+        let stat = format!("/proc/{}/stat", pid.trim());
+        assert!(std::fs::exists(&stat).unwrap());
+        drop(shell);
+        let started = Instant::now();
+        // A dead process that nobody has waited for is dead.
+        while std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z ")) {
+            assert!(started.elapsed() < PATIENCE, "it still runs");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]
