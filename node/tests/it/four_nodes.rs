@@ -184,6 +184,10 @@ fn a_row_is_proven_to_a_header(nodes: &[Node], renter: &SigningKey) {
         .verify(specs, id, &hex::decode(&key).unwrap(), &proven.app_hash.0)
         .unwrap();
     assert_eq!(hex::encode(value), proven.value);
+    assert!(
+        proven.signed_header.is_some() && proven.validators.is_some(),
+        "a proof comes with the header that carries its app hash"
+    );
     let carrier = proven.height.0 + 1;
     wait("the header that carries the app hash", || {
         let answer = http(
