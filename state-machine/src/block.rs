@@ -3,7 +3,7 @@
 use io_storage::Fault;
 use io_types::consensus::Block;
 use io_types::row::LaneRow;
-use io_types::{Amount, Asset, ChainTime, Event, Hash, Slot, SystemAccount, Transaction};
+use io_types::{Asset, Event, Hash, Slot, SystemAccount, Transaction};
 
 use crate::admission::{self, Signed};
 use crate::context::{BlockContext, Clock};
@@ -188,17 +188,4 @@ fn work_off(
         }
     }
     Ok(closed)
-}
-
-/// The first instant that is not metered yet.
-pub fn metered_until(state: &State<'_>) -> Result<ChainTime, Fault> {
-    Ok(CLOCK
-        .expect(state, &(), "genesis writes it")?
-        .next_slot
-        .start())
-}
-
-/// Whether the amount is worth an event.
-pub fn some(amount: Amount) -> Option<Amount> {
-    (!amount.is_zero()).then_some(amount)
 }
