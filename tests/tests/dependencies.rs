@@ -59,7 +59,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that test the others: they may use everything, and nothing may use them.
-const TESTS: &[&str] = &["io-tests", "io-sim"];
+const TESTS: &[&str] = &["io-tests", "io-sim", "io-bench"];
 
 /// Crates whose results are consensus: nothing below them may wait, spawn or talk.
 const CONSENSUS: &[&str] = &[
