@@ -6,7 +6,7 @@ use io_client::{
     node::all_pages,
     types::{
         Action, Asset, DeviceId, MicroUsd,
-        action::{DeviceSpec, RegisterDevice},
+        action::{DeviceSpec, RegisterDevice, consent},
         catalogue::{Catalogue, CountryCode, ModelId},
     },
 };
@@ -67,7 +67,8 @@ pub async fn register(
     device: &PlannedDevice,
 ) -> anyhow::Result<DeviceId> {
     let owner = plan.wallet(&device.owner);
-    let device_key = plan.wallet(&device.worker).account();
+    let worker = plan.wallet(&device.worker);
+    let device_key = worker.account();
     let filter = DeviceFilter {
         owner: Some(owner.account()),
         ..DeviceFilter::default()
@@ -86,6 +87,11 @@ pub async fn register(
     let action = RegisterDevice {
         spec,
         device_key,
+        consent: consent(
+            worker.key(),
+            &node.status().await?.chain_id,
+            &owner.account(),
+        ),
         client_id: device.number,
     };
     Signer::new(node.clone(), &owner)

@@ -4,13 +4,13 @@ use clap::Subcommand;
 use io_client::money::{parse_usd, show, show_usd};
 use io_client::types::action::{
     Action, DeviceSpec, PauseDevice, RegisterDevice, RequestChallenge, ResumeDevice, RetireDevice,
-    UpdateDevice,
+    UpdateDevice, consent,
 };
 use io_client::types::amount::MicroUsd;
 use io_client::types::api::DeviceView;
 use io_client::types::asset::Asset;
 use io_client::types::catalogue::{Catalogue, CountryCode};
-use io_client::types::id::{AccountId, DeviceId};
+use io_client::types::id::{AccountId, DeviceId, Signature};
 use io_client::types::row::DeviceState;
 use io_client::{DeviceFilter, Wallet};
 
@@ -31,7 +31,7 @@ enum Verb {
     /// Register a device of the wallet's account.
     #[command(
         after_help = "Example:\n  $ io device register --model \"H100 SXM\" --quantity 8 --country DE --ask 2.10 \
---device-key 9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin"
+--device-key worker.json"
     )]
     Register(Box<RegisterArguments>),
     /// Change price or payout asset; what is not given stays.
@@ -124,9 +124,12 @@ struct RegisterArguments {
     /// What to be paid in: io or usdc
     #[arg(long, default_value_t = Asset::Io, value_name = "ASSET")]
     payout: Asset,
-    /// Key of the worker on the device: its address, or its key file
+    /// Key of the worker on the device: its key file, or its address with --consent
     #[arg(long, value_name = "ADDRESS|FILE")]
     device_key: String,
+    /// Signature of the worker's key, as `io-worker consent` prints it
+    #[arg(long, value_name = "SIGNATURE")]
+    consent: Option<Signature>,
     #[command(flatten)]
     once: OnceArgument,
 }
@@ -166,11 +169,25 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
 }
 
 async fn register(context: &Context, arguments: &RegisterArguments) -> Result<Action, Failure> {
-    let catalogue = context.client()?.catalogue().await?;
+    let client = context.client()?;
+    let catalogue = client.catalogue().await?;
     let model = find_model(&catalogue, &arguments.model)?;
-    let device_key = match arguments.device_key.parse() {
-        Ok(address) => address,
-        Err(_) => Wallet::load(&arguments.device_key)?.account(),
+    let (device_key, consent) = match (arguments.device_key.parse::<AccountId>(), arguments.consent)
+    {
+        (Ok(address), Some(consent)) => (address, consent),
+        (Ok(address), None) => {
+            return Err(Failure::Refused(format!(
+                "device key {address}: its consent is missing; run `io-worker consent --owner {}` where that key is, and add what it prints",
+                context.wallet()?.account()
+            )));
+        }
+        (Err(_), given) => {
+            let worker = Wallet::load(&arguments.device_key)?;
+            let owner = context.wallet()?.account();
+            let chain_id = client.status().await?.chain_id;
+            let own = || consent(worker.key(), &chain_id, &owner);
+            (worker.account(), given.unwrap_or_else(own))
+        }
     };
     Ok(Action::RegisterDevice(RegisterDevice {
         spec: DeviceSpec {
@@ -183,6 +200,7 @@ async fn register(context: &Context, arguments: &RegisterArguments) -> Result<Ac
             payout_asset: arguments.payout,
         },
         device_key,
+        consent,
         client_id: arguments.once.get(),
     }))
 }

@@ -2,6 +2,7 @@
 
 use io_types::action::{
     DeviceSpec, PauseDevice, RegisterDevice, ResumeDevice, RetireDevice, UpdateDevice,
+    consent_bytes,
 };
 use io_types::row::{ChallengeTrigger, Device, DeviceState};
 use io_types::{AccountId, Asset, ChainTime, DeviceId, Event, MicroUsd, Reason, Rejection};
@@ -83,7 +84,7 @@ impl Execute for RegisterDevice {
         check_terms(*ask, *payout_asset)
     }
 
-    /// Rules in order: 302, 408, 104, 404, 204.
+    /// Rules in order: 302, 408, 104, 404, 411, 204.
     fn execute(
         &self,
         signer: AccountId,
@@ -93,6 +94,7 @@ impl Execute for RegisterDevice {
         let Self {
             spec,
             device_key,
+            consent,
             client_id,
         } = self;
         check_ask(block, spec, spec.ask)?;
@@ -107,6 +109,9 @@ impl Execute for RegisterDevice {
             || DEVICE_KEYS.contains(state, &signer)?
         {
             return Err(Rejection::DeviceKeyTaken { key: *device_key }.into());
+        }
+        if !device_key.verify(&consent_bytes(&block.facts.chain_id, &signer), consent) {
+            return Err(Rejection::NoConsent { key: *device_key }.into());
         }
         ledger::issue_client_id(
             state,

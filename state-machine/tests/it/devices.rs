@@ -1,18 +1,26 @@
 //! Devices: registration, changes, states.
 
+use ed25519_dalek::SigningKey;
 use io_types::action::{
-    DeviceSpec, PauseDevice, RegisterDevice, ResumeDevice, RetireDevice, UpdateDevice,
+    DeviceSpec, PauseDevice, RegisterDevice, ResumeDevice, RetireDevice, UpdateDevice, consent,
+    consent_bytes,
 };
 use io_types::catalogue::CountryCode;
 use io_types::row::DeviceState;
 use io_types::{AccountId, Action, Asset, DeviceId, MicroUsd};
 
-use crate::support::{Chain, account, device_spec, key, order, ready_device};
+use crate::support::{CHAIN, Chain, account, device_spec, key, order, ready_device};
 
 fn register(spec: DeviceSpec, device_key: u8, client_id: u64) -> Action {
+    register_for(&key(1), spec, device_key, client_id)
+}
+
+fn register_for(owner: &SigningKey, spec: DeviceSpec, device_key: u8, client_id: u64) -> Action {
+    let device_key = key(device_key);
     Action::RegisterDevice(RegisterDevice {
         spec,
-        device_key: account(&key(device_key)),
+        device_key: account(&device_key),
+        consent: consent(&device_key, CHAIN, &account(owner)),
         client_id,
     })
 }
@@ -105,6 +113,7 @@ fn registration_is_refused_by_rule() {
     let mut keyless = RegisterDevice {
         spec: device_spec(1, 1, 100_000),
         device_key: AccountId([0; 32]),
+        consent: consent(&key(60), CHAIN, &account(&owner)),
         client_id: 1,
     };
     chain.refused(&owner, Action::RegisterDevice(keyless.clone()), 104);
@@ -119,6 +128,32 @@ fn registration_is_refused_by_rule() {
         device.challenge, None,
         "the first challenge waits for a worker with a hash chain"
     );
+}
+
+#[test]
+fn a_key_is_registered_only_with_its_own_consent() {
+    let mut chain = Chain::new();
+    let (owner, thief) = (key(1), key(2));
+    let spec = device_spec(1, 1, 100_000);
+    // What the worker signed for its owner is worth nothing to another, and a key of others signs for nobody.
+    let consents = [
+        consent(&key(60), CHAIN, &account(&owner)),
+        consent(&key(60), "test-2", &account(&thief)),
+        consent(&thief, CHAIN, &account(&thief)),
+    ];
+    for consent in consents {
+        let stolen = RegisterDevice {
+            spec: spec.clone(),
+            device_key: account(&key(60)),
+            consent,
+            client_id: 1,
+        };
+        chain.refused(&thief, Action::RegisterDevice(stolen), 411);
+    }
+    chain.must(&owner, register(spec, 60, 1));
+    assert_eq!(chain.device(1).owner, account(&owner));
+    let text = consent_bytes(CHAIN, &account(&owner));
+    assert!(text.starts_with(b"io-chain/device-consent/v1\0"));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Stake: minimum, cooldown, what is above the minimum.
 
 use io_state_machine::tables;
-use io_types::action::{AddStake, RegisterDevice, RetireDevice, UnstakeDevice, WithdrawStake};
+use io_types::action::{
+    AddStake, RegisterDevice, RetireDevice, UnstakeDevice, WithdrawStake, consent,
+};
 use io_types::{Action, Amount, DeviceId};
 
-use crate::support::{Chain, FEE, IO, account, device_spec, key, order, ready_device};
+use crate::support::{CHAIN, Chain, FEE, IO, account, device_spec, key, order, ready_device};
 
 const DEVICE: DeviceId = DeviceId(1);
 
@@ -34,6 +36,7 @@ fn registered() -> Chain {
         Action::RegisterDevice(RegisterDevice {
             spec,
             device_key: account(&key(60)),
+            consent: consent(&key(60), CHAIN, &account(&key(1))),
             client_id: 1,
         }),
     );

@@ -9,6 +9,7 @@ use io_storage::Store;
 use io_storage::backend::{Disk, MemoryBackend};
 use io_types::action::{
     AddStake, DeviceSpec, Heartbeats, PlaceOrder, RegisterDevice, RegisterUptimeChain, Spread,
+    consent,
 };
 use io_types::catalogue::{Catalogue, Class, ClassId, CountryCode, Model, ModelId, Pool};
 use io_types::codec::sha256;
@@ -587,6 +588,7 @@ pub(crate) fn ready_device(
     let register = RegisterDevice {
         spec,
         device_key: account(device_key),
+        consent: consent(device_key, CHAIN, &account(owner)),
         client_id,
     };
     let events = chain.must(owner, Action::RegisterDevice(register));

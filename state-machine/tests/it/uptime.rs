@@ -179,6 +179,11 @@ fn a_device_without_a_chain_has_no_links() {
         Action::RegisterDevice(io_types::action::RegisterDevice {
             spec,
             device_key,
+            consent: io_types::action::consent(
+                &key(60),
+                crate::support::CHAIN,
+                &crate::support::account(&key(1)),
+            ),
             client_id: 1,
         }),
     );

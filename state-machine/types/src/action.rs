@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use device::{
     AddStake, Collect, ConnectivityTier, DeviceSpec, Heartbeats, PauseDevice, PayoutAsset,
     RegisterDevice, RegisterUptimeChain, ResumeDevice, RetireDevice, UnstakeDevice, UpdateDevice,
-    WithdrawStake,
+    WithdrawStake, consent, consent_bytes,
 };
 pub use market::{CancelOrder, Deliver, EndBooking, NotDelivered, PlaceOrder, Spread};
 pub use money::{ClaimSuspense, SignSettlement, Transfer, Withdraw};

@@ -88,6 +88,7 @@ rejections! {
     408 AskOutsideBand { ask: u64, floor: u64, ceiling: u64 } "ask {ask} micro-USD is outside {floor} to {ceiling} of its model";
     409 CannotPause { device: DeviceId } "device {device} is not Ready, Down or Onboarding, so it cannot be paused";
     410 BadPayoutAsset { asset: Asset } "suppliers are paid in io or usdc, not {asset}";
+    411 NoConsent { key: AccountId } "device key {key} has not signed for this owner on this chain: `io-worker consent` makes the signature";
 
     501 NoUptimeChain { device: DeviceId } "device {device} has no hash chain: register one";
     502 BadChain { what: &'static str } "the hash chain is out of range: {what}";

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use io_client::{Client, ClientError, Wallet};
-use io_types::action::DeviceSpec;
-use io_types::{Asset, DeviceId};
+use io_types::action::{DeviceSpec, consent};
+use io_types::{AccountId, Asset, DeviceId};
 use io_worker::backend::Backend;
 use io_worker::config::{Config, PREFIX};
 use io_worker::home::Home;
@@ -55,6 +55,12 @@ enum Verb {
     Detect,
     /// Registers this machine as a device of its owner. Example: io-worker register --owner id.json --model "H100 SXM" --country DE --ask 1.90
     Register(Registration),
+    /// Prints the device key and its consent, for an owner who registers it elsewhere. Example: io-worker consent --owner ACCOUNT
+    Consent {
+        /// The account that will register the device.
+        #[arg(long)]
+        owner: AccountId,
+    },
     /// Runs the daemon until Ctrl-C. Example: io-worker run --config worker.toml
     Run {
         /// Number of the device.
@@ -171,6 +177,17 @@ async fn act(arguments: Arguments) -> anyhow::Result<()> {
             let device = register_device(&config, registration).await?;
             println!("{device}");
         }
+        Verb::Consent { owner } => {
+            let key = register::device_key(&config.wallet)?;
+            let chain_id = Client::new(&config.node)?.status().await?.chain_id;
+            let consent = consent(key.key(), &chain_id, &owner);
+            if json {
+                let both = serde_json::json!({ "device_key": key.account(), "consent": consent });
+                println!("{both}");
+            } else {
+                println!("--device-key {} --consent {consent}", key.account());
+            }
+        }
         Verb::Run { .. } => {
             start_log(&config)?;
             run::run(config, stop()).await?;
@@ -229,14 +246,7 @@ async fn register_device(config: &Config, registration: Registration) -> anyhow:
     };
     let key = register::device_key(&config.wallet)?;
     let owner = Wallet::load(&owner)?;
-    register::register(
-        client,
-        &owner,
-        key.account(),
-        spec,
-        &Home::open(&config.data)?,
-    )
-    .await
+    register::register(client, &owner, &key, spec, &Home::open(&config.data)?).await
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use io_client::{Client, Signer, Wallet, client_id};
-use io_types::action::{DeviceSpec, RegisterDevice};
+use io_types::action::{DeviceSpec, RegisterDevice, consent};
 use io_types::catalogue::{Catalogue, Model};
 use io_types::{AccountId, Action, DeviceId, Event};
 use serde::{Deserialize, Serialize};
@@ -62,13 +62,15 @@ pub fn model<'c>(catalogue: &'c Catalogue, text: &str) -> anyhow::Result<&'c Mod
 pub async fn register(
     client: Client,
     owner: &Wallet,
-    device_key: AccountId,
+    device_key: &Wallet,
     spec: DeviceSpec,
     home: &Home,
 ) -> anyhow::Result<DeviceId> {
+    let chain_id = client.status().await?.chain_id;
     let action = RegisterDevice {
         spec,
-        device_key,
+        device_key: device_key.account(),
+        consent: consent(device_key.key(), &chain_id, &owner.account()),
         client_id: client_id(),
     };
     let done = Signer::new(client, owner)
@@ -88,7 +90,7 @@ pub async fn register(
         FILE,
         &Noted {
             device,
-            key: device_key,
+            key: device_key.account(),
         },
     )?;
     Ok(device)

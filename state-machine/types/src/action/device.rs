@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::{Amount, MicroUsd};
 use crate::asset::Asset;
 use crate::catalogue::{CountryCode, ModelId};
-use crate::id::{AccountId, DeviceId, Hash};
+use crate::codec;
+use crate::id::{AccountId, DeviceId, Hash, Signature};
 use crate::time::{Epoch, Slot};
 
 /// Connectivity tier: 0 not eligible, 1 low, 2 medium, 3 high, 4 ultra high.
@@ -33,6 +34,22 @@ pub struct DeviceSpec {
     pub payout_asset: PayoutAsset,
 }
 
+/// What stands before the bytes by which a device key consents.
+pub const CONSENT_DOMAIN: &[u8] = b"io-chain/device-consent/v1\0";
+
+/// The bytes by which a device key consents to serve devices of `owner` on this chain: domain, then borsh of chain id and owner.
+pub fn consent_bytes(chain_id: &str, owner: &AccountId) -> Vec<u8> {
+    let mut bytes = CONSENT_DOMAIN.to_vec();
+    bytes.extend(codec::encode(&(chain_id, owner)));
+    bytes
+}
+
+/// The consent of a device key, made where that key is.
+pub fn consent(key: &ed25519_dalek::SigningKey, chain_id: &str, owner: &AccountId) -> Signature {
+    use ed25519_dalek::Signer as _;
+    Signature(key.sign(&consent_bytes(chain_id, owner)).to_bytes())
+}
+
 /// Registers a device; the signer becomes its owner.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RegisterDevice {
@@ -40,6 +57,8 @@ pub struct RegisterDevice {
     pub spec: DeviceSpec,
     /// The key that the worker on the device holds; unique over all devices.
     pub device_key: AccountId,
+    /// By the device key over [`consent_bytes`]: nobody can register a key that is not in the hands of his worker.
+    pub consent: Signature,
     /// The owner's own number; the same number again is refused.
     pub client_id: u64,
 }

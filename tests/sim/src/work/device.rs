@@ -5,6 +5,7 @@ use io_state_machine::tables;
 use io_types::action::{
     AddStake, Collect, DeviceSpec, Heartbeats, PauseDevice, RegisterDevice, RegisterUptimeChain,
     RequestChallenge, ResumeDevice, RetireDevice, UnstakeDevice, UpdateDevice, WithdrawStake,
+    consent,
 };
 use io_types::catalogue::{CountryCode, ModelId};
 use io_types::codec::sha256;
@@ -13,7 +14,7 @@ use io_types::{Action, Amount, Asset, DeviceId, Epoch, Hash, MicroUsd, Slot};
 
 use super::{Intent, Memory, Scene};
 use crate::rng::Rng;
-use crate::world::{IO, account, device_key};
+use crate::world::{CHAIN, IO, account, device_key};
 
 /// Devices of a run.
 const DEVICES_MAX: u64 = 9;
@@ -62,9 +63,9 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
     memory.devices += 1;
     let calm = scene.world.calm;
     let worker = match rng.below(30) {
-        0 => account(rng.pick(&scene.world.suppliers)),
-        1 => account(&device_key(1)),
-        _other => account(&device_key(memory.devices)),
+        0 => rng.pick(&scene.world.suppliers).clone(),
+        1 => device_key(1),
+        _other => device_key(memory.devices),
     };
     let owner = if rng.one_in(20) {
         device_key(rng.between(1, 5))
@@ -90,9 +91,12 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
         ask: ask(rng),
         payout_asset: *rng.pick(&[Asset::Io, Asset::Io, Asset::Usdc]),
     };
+    // Now and then a consent for somebody else.
+    let whom = account(if rng.one_in(25) { &worker } else { &owner });
     let action = Action::RegisterDevice(RegisterDevice {
         spec,
-        device_key: worker,
+        device_key: account(&worker),
+        consent: consent(&worker, CHAIN, &whom),
         client_id: memory.next_client_id(rng),
     });
     Intent::new(&owner, vec![action])
