@@ -221,6 +221,7 @@ fn status_text(status: &Value) -> String {
         let state = match pid {
             Some(pid) if paused => format!("paused ({pid})"),
             Some(pid) => format!("runs ({pid})"),
+            None if process.get("held") == Some(&Value::Bool(true)) => "stopped".to_owned(),
             None => format!("down: {}", text(&process, "last_end")),
         };
         let restarts = process.get("restarts").and_then(Value::as_u64).unwrap_or(0);

@@ -72,6 +72,16 @@ impl Running {
                 let pid = self.supervisor.signal(process, Signal::Resume)?;
                 Ok(format!("{process} (process {pid}) goes on"))
             }
+            Fault::Stop { process } => {
+                self.supervisor.hold(process, true)?;
+                Ok(format!(
+                    "{process} was killed and stays down; `faults start {process}` starts it again"
+                ))
+            }
+            Fault::Start { process } => {
+                self.supervisor.hold(process, false)?;
+                Ok(format!("{process} is started again"))
+            }
             Fault::Partition { validators } => {
                 self.links
                     .partition(&validators.iter().cloned().collect())?;
@@ -96,13 +106,13 @@ impl Running {
     fn heal(&self) -> anyhow::Result<String> {
         self.proxy.set("all", &Mode::Pass)?;
         self.links.partition(&BTreeSet::new())?;
-        for paused in self
-            .supervisor
-            .status()
-            .into_iter()
-            .filter(|status| status.paused)
-        {
-            self.supervisor.signal(&paused.name, Signal::Resume)?;
+        for status in self.supervisor.status() {
+            if status.paused {
+                self.supervisor.signal(&status.name, Signal::Resume)?;
+            }
+            if status.held {
+                self.supervisor.hold(&status.name, false)?;
+            }
         }
         Ok("every RPC tells the truth, every link carries, every process goes on".to_owned())
     }

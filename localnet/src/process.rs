@@ -59,8 +59,10 @@ pub struct Status {
     pub pid: Option<u32>,
     /// How often it was started again.
     pub restarts: u32,
-    /// Whether it is stopped by a signal.
+    /// Whether it stands still by a signal.
     pub paused: bool,
+    /// Whether it is kept down.
+    pub held: bool,
     /// How it ended last, if it ever did.
     pub last_end: Option<String>,
     /// Where its output goes.
@@ -70,6 +72,7 @@ pub struct Status {
 enum Order {
     Add(Spec, Sender<anyhow::Result<()>>),
     Signal(String, Signal, Sender<anyhow::Result<u32>>),
+    Hold(String, bool, Sender<anyhow::Result<()>>),
     StopAll,
 }
 
@@ -118,6 +121,13 @@ impl Supervisor {
     pub fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<u32> {
         let (reply, answer) = mpsc::channel();
         self.order(Order::Signal(name.to_owned(), signal, reply))?;
+        answer.recv().map_err(|_closed| gone())?
+    }
+
+    /// Kills a child's whole group and keeps it down, or lets it be started again at once. Errors: there is no such child.
+    pub fn hold(&self, name: &str, held: bool) -> anyhow::Result<()> {
+        let (reply, answer) = mpsc::channel();
+        self.order(Order::Hold(name.to_owned(), held, reply))?;
         answer.recv().map_err(|_closed| gone())?
     }
 
@@ -173,6 +183,7 @@ struct Kept {
     pause: Duration,
     restarts: u32,
     paused: bool,
+    held: bool,
     last_end: Option<String>,
 }
 
@@ -185,6 +196,7 @@ impl Keeper {
                 Ok(Order::Signal(name, signal, reply)) => {
                     drop(reply.send(self.signal(&name, signal)));
                 }
+                Ok(Order::Hold(name, held, reply)) => drop(reply.send(self.hold(&name, held))),
                 Ok(Order::StopAll) | Err(RecvTimeoutError::Disconnected) => break self.stop(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -213,27 +225,39 @@ impl Keeper {
             pause: PAUSE_MIN,
             restarts: 0,
             paused: false,
+            held: false,
             last_end: None,
         });
         self.publish();
         Ok(())
     }
 
-    fn signal(&mut self, name: &str, signal: Signal) -> anyhow::Result<u32> {
-        let names = || {
-            self.children
-                .iter()
-                .map(|child| child.spec.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let names = names();
+    fn find(&mut self, name: &str) -> anyhow::Result<&mut Kept> {
+        let known = self.children.iter().map(|child| child.spec.name.as_str());
+        let names = known.collect::<Vec<_>>().join(", ");
         let child = self
             .children
             .iter_mut()
             .find(|child| child.spec.name == name);
-        let child =
-            child.ok_or_else(|| anyhow!("no process is called {name}; there are: {names}"))?;
+        child.ok_or_else(|| anyhow!("no process is called {name}; there are: {names}"))
+    }
+
+    fn hold(&mut self, name: &str, held: bool) -> anyhow::Result<()> {
+        let child = self.find(name)?;
+        child.held = held;
+        if held {
+            child.tell(Signal::KillGroup);
+        } else {
+            // Whoever starts it again wants it now, however often it has died before.
+            child.pause = PAUSE_MIN;
+            child.due = Instant::now();
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn signal(&mut self, name: &str, signal: Signal) -> anyhow::Result<u32> {
+        let child = self.find(name)?;
         let pid = child
             .child
             .as_ref()
@@ -277,6 +301,7 @@ impl Keeper {
             child,
             restarts,
             paused,
+            held,
             last_end,
             ..
         } in &self.children
@@ -286,6 +311,7 @@ impl Keeper {
                 pid: child.as_ref().map(Child::id),
                 restarts: *restarts,
                 paused: *paused,
+                held: *held,
                 last_end: last_end.clone(),
                 log: spec.log.clone(),
             };
@@ -325,7 +351,7 @@ impl Kept {
             self.due = now + self.pause;
             self.pause = (self.pause * 2).min(PAUSE_MAX);
         }
-        if now >= self.due {
+        if now >= self.due && !self.held {
             match start(&self.spec) {
                 Ok(child) => {
                     self.child = Some(child);

@@ -5,6 +5,7 @@ mod mempool;
 mod payouts;
 mod translate;
 mod views;
+mod voters;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -22,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::validator::Report;
 
 pub use payouts::{PayoutError, PayoutFiles};
+pub use voters::Voters;
 
 /// The database's folder in a node's home.
 pub const DATA: &str = "data/state";
@@ -59,6 +61,8 @@ pub struct Chain {
     pub report: Report,
     /// Numbers for people.
     pub metrics: Metrics,
+    /// What each validator adds to its votes.
+    pub voters: Voters,
     /// Calls that look at more than one part of the machine (state, works, derived indices) must not meet a commit between
     /// two of them: they read-lock this, a commit write-locks it. It guards no data.
     turnstile: RwLock<()>,
@@ -113,6 +117,7 @@ impl Chain {
             payouts: PayoutFiles::open(&home.join(PAYOUTS))?,
             report,
             metrics: Metrics::default(),
+            voters: Voters::default(),
             turnstile: RwLock::default(),
             duties: Mutex::default(),
             scale,

@@ -5,7 +5,7 @@
 //! - [`comet`]: CometBFT's files, process and RPC; [`supervise`]: the two processes live and die together
 //! - [`validator`]: what a validator adds to its votes
 //! - [`journal`]: results and events, for people; [`api`]: HTTP; [`metrics`]: numbers
-//! - [`config`]: settings; [`logs`]: lines; [`cli`]: the verbs
+//! - [`disk`]: whether there is room; [`config`]: settings; [`logs`]: lines; [`cli`]: the verbs
 
 pub mod abci;
 pub mod api;
@@ -13,6 +13,7 @@ pub mod chain;
 pub mod cli;
 pub mod comet;
 pub mod config;
+pub mod disk;
 pub mod journal;
 pub mod logs;
 pub mod metrics;

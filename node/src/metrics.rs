@@ -71,6 +71,21 @@ pub struct Metrics(Mutex<Numbers>);
 /// What is read from elsewhere at the moment of asking: name, meaning, value.
 pub type Gauge = (&'static str, &'static str, u64);
 
+/// One number for each value of a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// Its name.
+    pub name: &'static str,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// Its meaning.
+    pub help: &'static str,
+    /// The label.
+    pub label: &'static str,
+    /// Value of the label, number.
+    pub values: Vec<(String, u64)>,
+}
+
 impl Metrics {
     fn lock(&self) -> MutexGuard<'_, Numbers> {
         // Numbers that a panicking thread left half counted are still numbers.
@@ -112,8 +127,8 @@ impl Metrics {
         }
     }
 
-    /// Everything, with gauges from elsewhere.
-    pub fn render(&self, gauges: &[Gauge]) -> String {
+    /// Everything, with numbers from elsewhere.
+    pub fn render(&self, gauges: &[Gauge], labelled: &[Labelled]) -> String {
         let mut text = String::new();
         let numbers = self.lock();
         let own = [
@@ -162,6 +177,9 @@ impl Metrics {
             head(&mut text, name, "gauge", help);
             line(&mut text, name, value);
         }
+        for one in labelled {
+            one.write(&mut text);
+        }
         numbers.execute.write(
             &mut text,
             "io_node_execute_seconds",
@@ -173,25 +191,50 @@ impl Metrics {
             "Commit: journal, database, publication.",
         );
         by_code(
-            &mut text,
             "io_node_transactions_total",
             "Transactions in blocks by result.",
             &numbers.transactions,
-        );
+        )
+        .write(&mut text);
         by_code(
-            &mut text,
             "io_node_refused_total",
             "Transactions refused by the mempool, by rule.",
             &numbers.refused,
-        );
+        )
+        .write(&mut text);
         text
     }
 }
 
-fn by_code(text: &mut String, name: &str, help: &str, counts: &BTreeMap<u32, u64>) {
-    head(text, name, "counter", help);
-    for (code, count) in counts {
-        line(text, &format!("{name}{{code=\"{code}\"}}"), count);
+impl Labelled {
+    fn write(&self, text: &mut String) {
+        let Self {
+            name,
+            kind,
+            help,
+            label,
+            values,
+        } = self;
+        head(text, name, kind, help);
+        for (value, number) in values {
+            // Names that people chose may hold anything.
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let value = value.replace('\n', " ");
+            line(text, &format!("{name}{{{label}=\"{value}\"}}"), number);
+        }
+    }
+}
+
+fn by_code(name: &'static str, help: &'static str, counts: &BTreeMap<u32, u64>) -> Labelled {
+    let counts = counts
+        .iter()
+        .map(|(code, count)| (code.to_string(), *count));
+    Labelled {
+        name,
+        kind: "counter",
+        help,
+        label: "code",
+        values: counts.collect(),
     }
 }
 
@@ -228,7 +271,16 @@ mod tests {
         metrics.lock().execute.note(Duration::from_millis(3));
         metrics.lock().execute.note(Duration::from_secs(9));
         metrics.refused(103);
-        let text = metrics.render(&[("io_node_x", "An x.", 7)]);
+        let text = metrics.render(
+            &[("io_node_x", "An x.", 7)],
+            &[Labelled {
+                name: "io_node_y",
+                kind: "gauge",
+                help: "A y.",
+                label: "who",
+                values: vec![("a \"b\"".to_owned(), 8)],
+            }],
+        );
         for expected in [
             "io_node_execute_seconds_bucket{le=\"0.002500\"} 0\n",
             "io_node_execute_seconds_bucket{le=\"0.005000\"} 1\n",
@@ -236,6 +288,8 @@ mod tests {
             "io_node_execute_seconds_sum 9.003000\n",
             "io_node_refused_total{code=\"103\"} 1\n",
             "# TYPE io_node_x gauge\nio_node_x 7\n",
+            "io_node_y{who=\"a \\\"b\\\"\"} 8\n",
+            "io_node_refused_total{code=\"103\"} 1\n",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

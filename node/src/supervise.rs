@@ -35,6 +35,14 @@ pub fn run(server: Server, mut child: Option<Child>, stops: &Receiver<Stop>) -> 
             }
             Some(Err(error)) => break Stop::Fault(error.to_string()),
         }
+        if let Some(why) = child.as_ref().and_then(Child::failure) {
+            // Our own reason, if the application gave one, says more than what CometBFT made of it.
+            break stops.recv_timeout(POLL).unwrap_or_else(|_| {
+                Stop::Fault(format!(
+                    "CometBFT's consensus has stopped: {why}; it would make no block any more"
+                ))
+            });
+        }
     };
     tracing::info!(%stop, "stopping");
     if let Some(child) = child.as_mut()

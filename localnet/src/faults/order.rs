@@ -31,6 +31,16 @@ pub enum Fault {
         /// Which.
         process: String,
     },
+    /// Kill a process and what it started (SIGKILL), and keep it down.
+    Stop {
+        /// Which.
+        process: String,
+    },
+    /// Start a stopped process again.
+    Start {
+        /// Which.
+        process: String,
+    },
     /// Cut the connections between these validators and all others.
     Partition {
         /// One side of the cut.
@@ -63,7 +73,7 @@ pub enum Fault {
         #[command(subcommand)]
         about: AboutWhat,
     },
-    /// End every fault: RPCs tell the truth, links carry, paused processes go on.
+    /// End every fault: RPCs tell the truth, links carry, paused and stopped processes go on.
     Heal,
 }
 
@@ -112,6 +122,8 @@ impl Fault {
             | Self::KillEngine { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Stop { .. }
+            | Self::Start { .. }
             | Self::Partition { .. }
             | Self::Heal => None,
         }

@@ -85,6 +85,63 @@ fn what_a_child_started_ends_with_it() {
 }
 
 #[test]
+fn a_held_child_stays_down_until_it_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::start().unwrap();
+    supervisor
+        .add(shell("one", "sleep 1000", dir.path()))
+        .unwrap();
+    supervisor.hold("one", true).unwrap();
+    until("its end", || one(&supervisor, "one").pid.is_none());
+    // Longer than the first pause: nobody starts it again.
+    std::thread::sleep(PAUSE_MIN * 4);
+    let status = one(&supervisor, "one");
+    assert_eq!(
+        (status.pid, status.held, status.restarts),
+        (None, true, 0),
+        "{status:?}"
+    );
+    supervisor.hold("one", false).unwrap();
+    until("its return", || one(&supervisor, "one").pid.is_some());
+    let status = one(&supervisor, "one");
+    assert_eq!((status.held, status.restarts), (false, 1));
+    let error = supervisor.hold("two", true).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no process is called two; there are: one"
+    );
+}
+
+#[test]
+fn a_pause_reaches_a_child_that_leads_its_own_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::start().unwrap();
+    supervisor
+        .add(shell("one", "setsid sleep 1000 & wait", dir.path()))
+        .unwrap();
+    let parent = one(&supervisor, "one").pid.unwrap();
+    let state = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let (_name, rest) = stat.rsplit_once(") ").unwrap();
+        rest.chars().next()
+    };
+    let leads = |pid: u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"sleep")
+    };
+    until("a child", || unix::child_of(parent).is_some_and(leads));
+    let child = unix::child_of(parent).unwrap();
+    supervisor.signal("one", Signal::Pause).unwrap();
+    until("both stand still", || {
+        [parent, child].map(state) == [Some('T'); 2]
+    });
+    supervisor.signal("one", Signal::Resume).unwrap();
+    until("both go on", || {
+        [parent, child].map(state) == [Some('S'); 2]
+    });
+}
+
+#[test]
 fn a_child_that_dies_at_once_is_started_ever_more_slowly() {
     let dir = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::start().unwrap();

@@ -10,16 +10,28 @@ pub enum Signal {
     Terminate,
     /// End at once; to the child alone.
     Kill,
-    /// End at once; to its group.
+    /// End at once; to its group, and to the group of its child.
     KillGroup,
-    /// Stand still; to its group.
+    /// Stand still; to its group, and to the group of its child.
     Pause,
-    /// Go on; to its group.
+    /// Go on; to its group, and to the group of its child.
     Resume,
 }
 
 /// Sends a signal to the child `pid`, which leads its own group. Errors: the system's, above all that it has ended.
 pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+    // A node's engine leads a group of its own. A child that leads none is in its parent's, and is reached with it.
+    let child = match signal {
+        Signal::KillGroup | Signal::Pause | Signal::Resume => child_of(pid),
+        Signal::Terminate | Signal::Kill => None,
+    };
+    if let Some(child) = child {
+        drop(send_to(child, signal));
+    }
+    send_to(pid, signal)
+}
+
+fn send_to(pid: u32, signal: Signal) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
     let (target, number) = match signal {
         Signal::Kill => (pid, libc::SIGKILL),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use borsh::{BorshDeserialize, BorshSerialize};
+use io_bridge::reader::ReaderStatus;
 use io_state_machine::context::Clock;
 use io_state_machine::table::Table;
 use io_state_machine::tables::{
@@ -21,6 +22,7 @@ use super::failure::Failure;
 use super::pages::the_row;
 use super::{Api, MIN_CLIENT_VERSION};
 use crate::chain::Chain;
+use crate::metrics::Gauge;
 
 pub(super) async fn status(State(api): State<Api>) -> Result<Json<Status>, Failure> {
     let catching_up = api.rpc.is_catching_up().await;
@@ -29,6 +31,7 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Json<Status>, Failu
         notes.push(error.to_string());
     }
     let view = api.chain.machine.store().snapshot();
+    notes.extend(api.chain.voters.notes(&rows(&view, &VALIDATORS)?));
     let facts = the_row(&view, &CHAIN)?;
     let Clock {
         block_time,
@@ -90,12 +93,19 @@ fn all<K: io_state_machine::table::Key, V: BorshSerialize + BorshDeserialize>(
     table: &Table<K, V>,
 ) -> Result<Json<Vec<V>>, Failure> {
     let view = api.chain.machine.store().snapshot();
+    Ok(Json(rows(&view, table)?))
+}
+
+fn rows<K: io_state_machine::table::Key, V: BorshSerialize + BorshDeserialize>(
+    view: &View<'_>,
+    table: &Table<K, V>,
+) -> Result<Vec<V>, io_storage::Fault> {
     let mut rows = Vec::new();
-    table.visit(&view, None, &mut |_key, row| {
+    table.visit(view, None, &mut |_key, row| {
         rows.push(row);
         std::ops::ControlFlow::Continue(())
     })?;
-    Ok(Json(rows))
+    Ok(rows)
 }
 
 pub(super) async fn verifiers(State(api): State<Api>) -> Result<Json<Vec<VerifierRow>>, Failure> {
@@ -178,6 +188,8 @@ pub(super) fn metrics(chain: &Chain) -> String {
         .as_ref()
         .map_or(BatchNumber(0), |bridge| bridge.newest_batch);
     let batch = SETTLEMENTS.read(&view, &newest).ok().flatten();
+    let validators = rows(&view, &VALIDATORS).unwrap_or_default();
+    let voters = chain.voters.metrics(&validators, &view);
     drop(view);
     let credited = bridge.as_ref().map_or(0, |bridge| bridge.deposit_number);
     let settled = bridge
@@ -191,18 +203,10 @@ pub(super) fn metrics(chain: &Chain) -> String {
         (Some(price), Some(clock)) => clock.block_time.0.saturating_sub(price.updated.0),
         _other => 0,
     };
-    let seen = solana
-        .as_ref()
-        .and_then(|status| status.deposit_number)
-        .unwrap_or(credited);
-    let reporting = solana.as_ref().is_some_and(|status| status.reporting);
-    let alarm = solana.as_ref().is_some_and(|status| status.alarm.is_some());
-    let slot = solana.as_ref().and_then(|status| status.slot).unwrap_or(0);
-    let behind = solana.as_ref().map_or(0, |status| status.lag_slots);
     let missing = batch.as_ref().map_or(0, |batch| {
         batch.total_power.saturating_sub(batch.signed_power)
     });
-    chain.metrics.render(&[
+    let gauges = [
         (
             "io_node_price_age_ms",
             "Block time since the last accepted price.",
@@ -212,11 +216,6 @@ pub(super) fn metrics(chain: &Chain) -> String {
             "io_node_deposit_number",
             "Number of the last credited deposit.",
             credited,
-        ),
-        (
-            "io_node_deposits_lag",
-            "Final deposits that this validator sees and the chain has not credited.",
-            seen.saturating_sub(credited),
         ),
         (
             "io_node_batch_newest",
@@ -238,6 +237,21 @@ pub(super) fn metrics(chain: &Chain) -> String {
             "1 while withdrawals are closed by the invariant.",
             u64::from(closed),
         ),
+    ];
+    let gauges = [&gauges[..], &solana_gauges(solana.as_ref(), credited)].concat();
+    chain.metrics.render(&gauges, &voters.unwrap_or_default())
+}
+
+/// What this validator sees of Solana; `credited` deposits are on the chain.
+fn solana_gauges(status: Option<&ReaderStatus>, credited: u64) -> [Gauge; 5] {
+    let seen = status.and_then(|status| status.deposit_number);
+    let slot = status.and_then(|status| status.slot).unwrap_or(0);
+    [
+        (
+            "io_node_deposits_lag",
+            "Final deposits that this validator sees and the chain has not credited.",
+            seen.unwrap_or(credited).saturating_sub(credited),
+        ),
         (
             "io_node_solana_slot",
             "Finalized slot that this validator last saw.",
@@ -246,17 +260,17 @@ pub(super) fn metrics(chain: &Chain) -> String {
         (
             "io_node_solana_lag_slots",
             "Slots behind the best endpoint.",
-            behind,
+            status.map_or(0, |status| status.lag_slots),
         ),
         (
             "io_node_solana_reporting",
             "1 while this validator reports what it sees of Solana.",
-            u64::from(reporting),
+            u64::from(status.is_some_and(|status| status.reporting)),
         ),
         (
             "io_node_solana_alarm",
             "1 while the endpoints disagree, or the program was upgraded.",
-            u64::from(alarm),
+            u64::from(status.is_some_and(|status| status.alarm.is_some())),
         ),
-    ])
+    ]
 }

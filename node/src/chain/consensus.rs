@@ -27,6 +27,7 @@ use crate::journal::{BlockRecord, TransactionRecord};
 
 /// What the last `FinalizeBlock` leaves for `Commit`.
 struct Finalized {
+    block: Block,
     record: BlockRecord,
     frozen: Option<io_types::api::PayoutFile>,
 }
@@ -235,6 +236,7 @@ impl Consensus for ChainConsensus {
         let record = self.record(&block, &outcome);
         let app_hash = Bytes::copy_from_slice(&outcome.app_hash.0);
         self.finalized = Some(Finalized {
+            block,
             record,
             frozen: outcome.frozen,
         });
@@ -265,6 +267,10 @@ impl Consensus for ChainConsensus {
         let Height(height) = self.chain.machine.commit(|_patch| {}).map_err(fault)?;
         drop(guard);
         failpoint::hit("node:after_commit");
+        let view = self.chain.machine.store().snapshot();
+        let seen = self.chain.voters.see(&finalized.block, &view);
+        drop(view);
+        seen.map_err(fault)?;
         self.chain
             .metrics
             .committed(start.elapsed(), &finalized.record);

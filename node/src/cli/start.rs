@@ -1,7 +1,7 @@
 //! `io-node start`
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -18,11 +18,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Context, Failure, show};
 use crate::abci::{Server, Stop};
 use crate::api::{self, Api};
-use crate::chain::{Chain, Opening};
+use crate::chain::{Chain, DATA, JOURNAL, Opening, PAYOUTS};
 use crate::comet::{Binary, Child, CometHome, CometRpc, Launch};
 use crate::config::{Config, LogFormat};
 use crate::validator::{BeaconChain, Identity, PriceReader, Report};
-use crate::{logs, supervise};
+use crate::{disk, logs, supervise};
+
+/// Where CometBFT keeps blocks, its log and what it signed, in a node's home.
+const COMET_DATA: &str = "cometbft/data";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -38,6 +41,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let ended = serve(context, arguments);
+    if !matches!(ended, Ok(code) if code == ExitCode::SUCCESS) {
+        // Whatever broke first, in whichever process: without room it will break again.
+        let folders = [DATA, JOURNAL, PAYOUTS, COMET_DATA].map(|folder| context.home.join(folder));
+        for words in disk::full(&folders.each_ref().map(PathBuf::as_path)) {
+            eprintln!("error: {words}");
+        }
+    }
+    ended
+}
+
+fn serve(context: &Context, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut config = context.settings()?.config;
     config.halt_height = arguments.halt_height.unwrap_or(config.halt_height);
     logs::start(&config.log).map_err(Failure::refused)?;

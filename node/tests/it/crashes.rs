@@ -15,7 +15,7 @@ use crate::network::{Node, account, is_alive, network, signed, wait};
 /// SIGABRT.
 const ABORTED: i32 = 6;
 
-fn hand_over(node: &Node, bytes: &[u8]) {
+pub(crate) fn hand_over(node: &Node, bytes: &[u8]) {
     let body = serde_json::json!({ "transaction": base64::engine::general_purpose::STANDARD.encode(bytes) });
     // The node may die before it answers; that is the point.
     drop(node.ask("POST", "/v1/transactions?wait=check", &body.to_string()));
@@ -30,7 +30,7 @@ fn dies(node: &mut Node) {
     wait("CometBFT ends after its application", || !is_alive(comet));
 }
 
-fn outcome(node: &Node, bytes: &[u8]) -> Option<TransactionResult> {
+pub(crate) fn outcome(node: &Node, bytes: &[u8]) -> Option<TransactionResult> {
     node.get(&format!("/v1/transactions/{}", Transaction::hash_of(bytes)))
 }
 

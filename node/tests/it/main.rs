@@ -11,6 +11,7 @@
 )]
 
 mod crashes;
+mod disk;
 mod four_nodes;
 mod network;
 mod verbs;

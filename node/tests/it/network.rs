@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) api: u16,
     pub(crate) metrics: u16,
     pub(crate) facts: Value,
+    /// A command that runs its program, as `nsenter`; empty for none.
+    pub(crate) within: Vec<String>,
     pub(crate) process: Option<Child>,
 }
 
@@ -65,14 +67,15 @@ impl Node {
             .append(true)
             .open(self.home.join("log"))
             .unwrap();
-        self.process = Some(
-            io_node(&self.home)
-                .arg("start")
-                .env("IO_FAILPOINT", failpoint)
-                .stderr(log)
-                .spawn()
-                .unwrap(),
-        );
+        let mut command = io_node(&self.home);
+        if let Some((program, arguments)) = self.within.split_first() {
+            let inner = command;
+            command = Command::new(program);
+            command.args(arguments);
+            command.arg(inner.get_program()).args(inner.get_args());
+        }
+        command.arg("start").env("IO_FAILPOINT", failpoint);
+        self.process = Some(command.stderr(log).spawn().unwrap());
     }
 
     pub(crate) fn log(&self) -> String {
@@ -231,6 +234,7 @@ pub(crate) fn init(home: &Path, moniker: &str, ports: &[u16]) -> Node {
         api,
         metrics,
         facts,
+        within: Vec::new(),
         process: None,
     }
 }

@@ -1,12 +1,12 @@
 //! The sessions of the README are true: each command runs against a localnet, and its output is compared.
 
-mod localnet;
 mod session;
 mod shell;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::localnet::{self, Localnet};
 use session::{Step, fits, sessions};
 use shell::Shell;
 
@@ -21,7 +21,7 @@ fn differences(
 ) -> Result<Vec<String>, String> {
     let mut differences = Vec::new();
     for steps in sessions(text)? {
-        let mut shell = Shell::start(folder, &localnet::path(), variables);
+        let mut shell = Shell::start(folder, &localnet::search_path(), variables);
         for step in steps.iter().filter(|step| !step.is_exempt()) {
             differences.extend(difference(step, &mut shell));
         }
@@ -69,8 +69,9 @@ fn the_sessions_of_the_readme_are_true() {
         "the README shows {commands} commands in sessions, too few for a supplier and a renter"
     );
 
-    let localnet = localnet::Localnet::ready();
-    let differences = differences(&text, localnet.folder(), &localnet.variables());
+    let localnet = Localnet::start(&[], &[]);
+    let folder = tempfile::tempdir().expect("a folder for the sessions");
+    let differences = differences(&text, folder.path(), &variables(&localnet));
     let differences = differences.expect("its sessions can be read");
     assert!(
         differences.is_empty(),
@@ -78,6 +79,17 @@ fn the_sessions_of_the_readme_are_true() {
         differences.len(),
         differences.join("\n\n")
     );
+    localnet.end();
+}
+
+/// What a person exports after `./dev up`, as it says.
+fn variables(localnet: &Localnet) -> Vec<(&'static str, String)> {
+    vec![
+        ("IO_NODE", localnet.fact("/nodes/0")),
+        ("IO_SOLANA", localnet.fact("/solana")),
+        ("IO_PROGRAM", localnet.fact("/program")),
+        ("IO_WALLET", localnet.fact("/keys/you/file")),
+    ]
 }
 
 #[cfg(test)]

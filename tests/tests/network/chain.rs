@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use io_client::solana::{BridgeProgram, Commitment, pubkey, token_address};
 use io_client::types::action::{Verdict, Withdraw};
 use io_client::types::api::{Status, Supply};
-use io_client::types::row::{BridgeState, ChallengeStage};
+use io_client::types::row::{Batch, BridgeState, ChallengeStage};
 use io_client::types::{AccountId, Action, Amount, Asset, BatchNumber, DeviceId, Hash};
 use io_client::{
     ChallengeFilter, Client, ClientError, OrderFilter, PageRequest, Signer, SolanaRpc, Wallet,
@@ -15,7 +15,6 @@ use io_client::{
 };
 use io_settlement::Asset as BridgeAsset;
 use io_settlement::account::LastSettle;
-use serde_json::Value;
 use solana_pubkey::Pubkey;
 
 use crate::localnet::Localnet;
@@ -25,6 +24,12 @@ pub(crate) const IO: u64 = 100_000_000;
 /// The test's own lane: the people of the localnet use the first one.
 const LANE: u16 = 1;
 const LOOK: Duration = Duration::from_millis(200);
+/// A node that stands still must not hold up a look at the others.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// For what takes seconds on an idle machine.
+pub(crate) const SOON: Duration = Duration::from_mins(2);
+/// For what waits for the end of an epoch, and for challenges.
+pub(crate) const LATER: Duration = Duration::from_mins(4);
 
 /// Both sides of a localnet.
 #[derive(Debug)]
@@ -83,20 +88,23 @@ impl Chain {
     }
 
     /// What all four say, absent where one does not answer.
-    async fn statuses(&self) -> [Option<Status>; 4] {
-        let [a, b, c, d] = &self.nodes;
-        let (a, b, c, d) = tokio::join!(a.status(), b.status(), c.status(), d.status());
-        [a.ok(), b.ok(), c.ok(), d.ok()]
+    pub(crate) async fn statuses(&self) -> [Option<Status>; 4] {
+        let [a, b, c, d] = self.nodes.each_ref().map(|node| async {
+            let answer = tokio::time::timeout(ANSWER_WITHIN, node.status()).await;
+            answer.ok()?.ok()
+        });
+        tokio::join!(a, b, c, d).into()
+    }
+
+    /// The height of each node, 0 where one does not answer.
+    pub(crate) async fn heights(&self) -> [u64; 4] {
+        let all = self.statuses().await;
+        all.map(|status| status.map_or(0, |status| status.height.0))
     }
 
     /// The greatest height that a node has.
     pub(crate) async fn height(&self) -> u64 {
-        let all = self.statuses().await;
-        all.iter()
-            .flatten()
-            .map(|status| status.height.0)
-            .max()
-            .unwrap_or(0)
+        self.heights().await.into_iter().max().unwrap_or(0)
     }
 
     /// The chain's slot.
@@ -162,6 +170,11 @@ impl Chain {
         self.any(async |node| node.orders(&filter, &page).await)
             .await
             .map(|page| u64::try_from(page.items.len()).unwrap_or(u64::MAX))
+    }
+
+    /// A batch.
+    pub(crate) async fn batch(&self, number: BatchNumber) -> Result<Batch, String> {
+        self.any(async |node| node.settlement(number).await).await
     }
 
     /// Bridge and supply of one moment: the bridge did not change while the supply was read.
@@ -316,36 +329,6 @@ impl Chain {
                 && verdict.is_some_and(|body| body.verdict == Verdict::Pass)
         }))
     }
-
-    /// Whether a validator's own vote is in a commit above this height.
-    pub(crate) async fn votes_above(&self, validator: &str, above: u64) -> Result<(), String> {
-        let file = self.home.join(validator).join("node.toml");
-        let text = std::fs::read_to_string(file).expect("a node's settings");
-        let settings: toml::Table = text.parse().expect("TOML");
-        let listen = settings["comet"]["rpc_listen"].as_str().expect("a URL");
-        let url = listen.replace("tcp://", "http://");
-        let ask = async |path: &str| -> Result<Value, String> {
-            let answer = reqwest::get(format!("{url}/{path}")).await;
-            let answer = answer.map_err(|error| error.to_string())?;
-            answer.json().await.map_err(|error| error.to_string())
-        };
-        let own = ask("status").await?["result"]["validator_info"]["address"].clone();
-        let commit = ask("commit").await?["result"]["signed_header"]["commit"].clone();
-        let height: u64 = commit["height"]
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .ok_or("CometBFT has no commit yet")?;
-        let signatures = commit["signatures"].as_array().cloned().unwrap_or_default();
-        // 2: for the block.
-        let is_in = signatures
-            .iter()
-            .any(|vote| vote["validator_address"] == own && vote["block_id_flag"] == 2);
-        if is_in && height > above {
-            Ok(())
-        } else {
-            Err(format!("height {height}, its vote is in: {is_in}"))
-        }
-    }
 }
 
 impl Books {
@@ -384,4 +367,16 @@ impl Books {
             );
         }
     }
+}
+
+pub(crate) fn more_than(least: u64, is: u64) -> Result<(), String> {
+    (is > least)
+        .then_some(())
+        .ok_or_else(|| format!("{is}, not more than {least}"))
+}
+
+pub(crate) fn same(what: &str, is: u64, want: u64) -> Result<(), String> {
+    (is == want)
+        .then_some(())
+        .ok_or_else(|| format!("{what}: {is}, awaited {want}"))
 }

@@ -1,4 +1,4 @@
-//! A localnet of this test's own, started through the built `io-localnet`, and the hands that kill its processes.
+//! A localnet of a test's own, started through the built `io-localnet`, and the hands that break it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Lets each relayer die once more: right after it has sent a settlement, whose fate it then does not know.
-const FAIL_POINT: (&str, &str) = ("IO_FAILPOINT", "relayer:after_settle");
 /// All parts come up within seconds; a loaded machine needs more.
 const UP_WITHIN: Duration = Duration::from_mins(4);
 /// Everything ends within this.
@@ -35,14 +33,16 @@ pub(crate) struct Process {
 }
 
 impl Localnet {
-    /// Starts one and waits until all of it answers.
-    pub(crate) fn start() -> Self {
+    /// Starts one with these flags and variables, and waits until all of it answers.
+    pub(crate) fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the localnet");
         let home = folder.path().join("home");
         let log = File::create(folder.path().join("localnet.log")).expect("a log");
-        let child = command(&home, "up")
+        let child = ending_with_us(&command(&home, "up"))
             .arg("--plain")
-            .env(FAIL_POINT.0, FAIL_POINT.1)
+            .args(flags)
+            .envs(variables.iter().copied())
+            .env("PATH", search_path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -114,6 +114,24 @@ impl Localnet {
         child
             .copied()
             .ok_or_else(|| format!("{node} has no child process"))
+    }
+
+    /// Breaks or heals something, as `io-localnet faults` is told. Panics if it refuses.
+    pub(crate) fn fault(&self, words: &[&str]) {
+        let done = command(&self.home, "faults").args(words).output();
+        let done = done.expect("io-localnet is built");
+        let (said, refused) = (
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr),
+        );
+        assert!(done.status.success(), "faults {words:?}: {refused}");
+        eprintln!("          {}", said.trim_end());
+    }
+
+    /// What a process has said so far.
+    pub(crate) fn log_of(&self, process: &str) -> String {
+        let file = self.home.join("logs").join(format!("{process}.log"));
+        std::fs::read_to_string(file).expect("the log of a process")
     }
 
     /// Ends everything in good order. Panics if a process is left.
@@ -223,12 +241,18 @@ fn processes() -> Vec<u32> {
         .collect()
 }
 
+/// The command with the system's word that it is told to end when this test ends, however that may be.
+fn ending_with_us(command: &Command) -> Command {
+    let mut whole = Command::new("setpriv");
+    whole
+        .args(["--pdeathsig", "TERM"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    whole
+}
+
 fn command(home: &Path, verb: &str) -> Command {
-    let own = std::env::current_exe().expect("a test knows its place");
-    let programs = own.parent().and_then(Path::parent);
-    let program = programs
-        .expect("it lies in a folder of the build")
-        .join("io-localnet");
+    let program = programs().join("io-localnet");
     assert!(
         program.is_file(),
         "{} is not built; run the tests by ./dev test",
@@ -237,4 +261,17 @@ fn command(home: &Path, verb: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(verb).arg("--home").arg(home);
     command
+}
+
+/// The folder of the workspace's programs: that of this test is one below it.
+pub(crate) fn programs() -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its place");
+    let folder = own.parent().and_then(Path::parent);
+    folder.expect("it lies in a folder of the build").to_owned()
+}
+
+/// Where programs are looked for: the workspace's own first.
+pub(crate) fn search_path() -> String {
+    let rest = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{rest}", programs().display())
 }
