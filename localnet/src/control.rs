@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    faults::{Fault, Mode, Proxy, link::Links},
+    faults::{
+        Fault, Mode, Proxy,
+        link::{LinkState, Links},
+    },
     process::{Signal, Supervisor, unix},
 };
 
@@ -82,17 +85,8 @@ impl Running {
                 self.supervisor.hold(process, false)?;
                 Ok(format!("{process} is started again"))
             }
-            Fault::Partition { validators } => {
-                self.links
-                    .partition(&validators.iter().cloned().collect())?;
-                let cut: Vec<String> = self
-                    .links
-                    .cut()
-                    .into_iter()
-                    .map(|(from, to)| format!("{from}–{to}"))
-                    .collect();
-                Ok(format!("cut: {}", cut.join(", ")))
-            }
+            Fault::Partition { validators } => self.partition(validators, LinkState::Cut),
+            Fault::Silence { validators } => self.partition(validators, LinkState::Silent),
             Fault::Heal => self.heal(),
             Fault::SlowRpc { .. }
             | Fault::DropRpc { .. }
@@ -103,9 +97,22 @@ impl Running {
         }
     }
 
+    fn partition(&self, validators: &[String], how: LinkState) -> anyhow::Result<String> {
+        let side = validators.iter().cloned().collect();
+        self.links.partition(&side, how)?;
+        let cut = self.links.cut().into_iter();
+        let cut: Vec<String> = cut.map(|(from, to)| format!("{from}–{to}")).collect();
+        let word = if how == LinkState::Cut {
+            "cut"
+        } else {
+            "silent"
+        };
+        Ok(format!("{word}: {}", cut.join(", ")))
+    }
+
     fn heal(&self) -> anyhow::Result<String> {
         self.proxy.set("all", &Mode::Pass)?;
-        self.links.partition(&BTreeSet::new())?;
+        self.links.partition(&BTreeSet::new(), LinkState::Open)?;
         for status in self.supervisor.status() {
             if status.paused {
                 self.supervisor.signal(&status.name, Signal::Resume)?;

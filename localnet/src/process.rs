@@ -28,8 +28,9 @@ pub use unix::Signal;
 const LOOK: Duration = Duration::from_millis(50);
 /// The first pause before a dead child is started again; doubles with each death.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The longest pause. A verifier that was killed again and again must be back in time to reveal, for which it has 10 blocks of about a
+/// second, or it loses a task bond.
+const PAUSE_MAX: Duration = Duration::from_secs(3);
 /// A child that lived this long is healthy: its next death is its first.
 const HEALTHY: Duration = Duration::from_secs(20);
 /// How long children have to end by themselves.

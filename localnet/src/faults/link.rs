@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -19,9 +20,20 @@ pub struct Links {
     links: BTreeMap<(String, String), Link>,
 }
 
+/// How a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// It carries.
+    Open,
+    /// Both ends see a closed connection, and none can be made.
+    Cut,
+    /// Both ends see an open connection on which nothing comes. What was sent arrives when it carries again.
+    Silent,
+}
+
 #[derive(Debug)]
 struct Link {
-    cut: watch::Sender<bool>,
+    state: watch::Sender<LinkState>,
     task: JoinHandle<()>,
 }
 
@@ -47,21 +59,21 @@ impl Links {
                 format!("the link from {from} to {to} cannot listen on 127.0.0.1:{port}")
             })?;
         let port = tcp.local_addr()?.port();
-        let (cut, is_cut) = watch::channel(false);
+        let (state, seen) = watch::channel(LinkState::Open);
         let task = tokio::spawn(accept(
             tcp,
             SocketAddr::from(([127, 0, 0, 1], target)),
-            is_cut,
+            seen,
         ));
         self.links
-            .insert((from.to_owned(), to.to_owned()), Link { cut, task });
+            .insert((from.to_owned(), to.to_owned()), Link { state, task });
         Ok(port)
     }
 
-    /// Cuts every link between a member of `side` and anyone else; restores all others. An empty side restores everything.
+    /// Cuts or silences every link between a member of `side` and anyone else; restores all others. An empty side restores everything.
     ///
     /// Errors: a name that no link has.
-    pub fn partition(&self, side: &BTreeSet<String>) -> anyhow::Result<()> {
+    pub fn partition(&self, side: &BTreeSet<String>, how: LinkState) -> anyhow::Result<()> {
         let known: BTreeSet<&String> = self
             .links
             .keys()
@@ -74,28 +86,29 @@ impl Links {
             );
         }
         for ((from, to), link) in &self.links {
-            link.cut
-                .send_replace(side.contains(from) != side.contains(to));
+            let crosses = side.contains(from) != side.contains(to);
+            link.state
+                .send_replace(if crosses { how } else { LinkState::Open });
         }
         Ok(())
     }
 
-    /// The links that are cut.
+    /// The links that do not carry.
     pub fn cut(&self) -> Vec<(String, String)> {
         self.links
             .iter()
-            .filter(|(_, link)| *link.cut.borrow())
+            .filter(|(_, link)| *link.state.borrow() != LinkState::Open)
             .map(|(ends, _)| ends.clone())
             .collect()
     }
 }
 
-async fn accept(tcp: TcpListener, target: SocketAddr, is_cut: watch::Receiver<bool>) {
+async fn accept(tcp: TcpListener, target: SocketAddr, state: watch::Receiver<LinkState>) {
     loop {
         match tcp.accept().await {
             // A cut link closes what connects to it.
-            Ok((stream, _)) if !*is_cut.borrow() => {
-                tokio::spawn(carry(stream, target, is_cut.clone()));
+            Ok((stream, _)) if *state.borrow() != LinkState::Cut => {
+                tokio::spawn(carry(stream, target, state.clone()));
             }
             Ok(_) => {}
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -104,7 +117,7 @@ async fn accept(tcp: TcpListener, target: SocketAddr, is_cut: watch::Receiver<bo
 }
 
 /// Carries bytes both ways until one end closes or the link is cut; then both ends see a closed connection.
-async fn carry(mut near: TcpStream, target: SocketAddr, mut is_cut: watch::Receiver<bool>) {
+async fn carry(mut near: TcpStream, target: SocketAddr, mut state: watch::Receiver<LinkState>) {
     let Ok(mut far) = TcpStream::connect(target).await else {
         return;
     };
@@ -112,9 +125,32 @@ async fn carry(mut near: TcpStream, target: SocketAddr, mut is_cut: watch::Recei
     if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
         return;
     }
+    let (mut from_near, mut to_near) = near.split();
+    let (mut from_far, mut to_far) = far.split();
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-        _ = is_cut.wait_for(|cut| *cut) => {}
+        _ = pump(&mut from_near, &mut to_far, state.clone()) => {}
+        _ = pump(&mut from_far, &mut to_near, state.clone()) => {}
+        _ = state.wait_for(|state| *state == LinkState::Cut) => {}
+    }
+}
+
+/// Carries one way until the source ends. While the link is silent, what comes waits.
+async fn pump(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    mut state: watch::Receiver<LinkState>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        let is_gone = state
+            .wait_for(|state| *state != LinkState::Silent)
+            .await
+            .is_err();
+        if read == 0 || is_gone {
+            return Ok(());
+        }
+        to.write_all(buffer.get(..read).unwrap_or_default()).await?;
     }
 }
 
@@ -161,7 +197,8 @@ mod tests {
         );
         assert_eq!(ask(&mut crossing).await.unwrap(), 2);
 
-        links.partition(&BTreeSet::from(["a".to_owned()])).unwrap();
+        let side = BTreeSet::from(["a".to_owned()]);
+        links.partition(&side, LinkState::Cut).unwrap();
         assert_eq!(
             links.cut(),
             [
@@ -173,8 +210,28 @@ mod tests {
         assert!(ask(&mut connect("a", "b").await.unwrap()).await.is_err());
         assert_eq!(ask(&mut inside).await.unwrap(), 2);
 
-        links.partition(&BTreeSet::new()).unwrap();
-        assert_eq!(ask(&mut connect("a", "b").await.unwrap()).await.unwrap(), 2);
-        assert!(links.partition(&BTreeSet::from(["z".to_owned()])).is_err());
+        let nobody = BTreeSet::new();
+        links.partition(&nobody, LinkState::Cut).unwrap();
+        let mut crossing = connect("a", "b").await.unwrap();
+        assert_eq!(ask(&mut crossing).await.unwrap(), 2);
+
+        links.partition(&side, LinkState::Silent).unwrap();
+        assert_eq!(links.cut().len(), 2);
+        let quiet = Duration::from_millis(300);
+        let nothing = tokio::time::timeout(quiet, ask(&mut crossing)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        assert_eq!(ask(&mut inside).await.unwrap(), 2);
+        links.partition(&nobody, LinkState::Silent).unwrap();
+        // What was sent into the silence was kept.
+        assert_eq!(crossing.read_u8().await.unwrap(), 2);
+        assert_eq!(ask(&mut crossing).await.unwrap(), 2);
+
+        let unknown = BTreeSet::from(["z".to_owned()]);
+        let refused = links.partition(&unknown, LinkState::Cut).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("no link has an end called z")
+        );
     }
 }

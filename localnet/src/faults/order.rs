@@ -47,6 +47,12 @@ pub enum Fault {
         #[arg(required = true)]
         validators: Vec<String>,
     },
+    /// Let nothing through between these validators and all others; their connections stay open.
+    Silence {
+        /// One side of the silence.
+        #[arg(required = true)]
+        validators: Vec<String>,
+    },
     /// Make an RPC answer late.
     SlowRpc {
         /// Which.
@@ -125,6 +131,7 @@ impl Fault {
             | Self::Stop { .. }
             | Self::Start { .. }
             | Self::Partition { .. }
+            | Self::Silence { .. }
             | Self::Heal => None,
         }
     }

@@ -18,7 +18,8 @@ const BLOCKS_A_MINUTE: u64 = 10;
 /// A block that was decided before the fault becomes visible within this.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
-const FAULTS: [&str; 3] = ["stop", "pause", "partition"];
+/// Killed and kept down; standing still; cut off by closed connections, and by open ones on which nothing comes.
+const FAULTS: [&str; 4] = ["stop", "pause", "partition", "silence"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_of_four_go_on_through_a_minute_of_each_fault() {
@@ -66,7 +67,7 @@ fn strike(localnet: &Localnet, fault: &str, victims: &[usize]) {
         .map(|index| format!("validator-{index}"))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    if fault == "partition" {
+    if ["partition", "silence"].contains(&fault) {
         localnet.fault(&[&[fault][..], &names].concat());
     } else {
         for name in names {
