@@ -115,7 +115,7 @@ fn shares(params: &Params) -> [(&'static str, u64); 10] {
 }
 
 /// Figures with the least value that each may have.
-fn least(params: &Params) -> [(&'static str, u64, u64); 15] {
+fn least(params: &Params) -> [(&'static str, u64, u64); 17] {
     let verification = &params.verification;
     [
         ("admission.lanes", u64::from(params.admission.lanes), 1),
@@ -129,11 +129,21 @@ fn least(params: &Params) -> [(&'static str, u64, u64); 15] {
             u64::from(params.market.match_orders_max),
             1,
         ),
+        (
+            "market.match_steps_max",
+            u64::from(params.market.match_steps_max),
+            1,
+        ),
         ("uptime.down_after_slots", params.uptime.down_after_slots, 1),
         (
             "uptime.chain_slots_max",
             u64::from(params.uptime.chain_slots_max),
             60,
+        ),
+        (
+            "reward.close_devices_max",
+            u64::from(params.reward.close_devices_max),
+            1,
         ),
         (
             "reward.boundaries_per_block_max",

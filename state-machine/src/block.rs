@@ -120,7 +120,7 @@ pub fn end(
     let closed = work_off(&mut clock, block, derived, state)?;
     let behind = due_slots(&clock, block) > 0;
     if !behind {
-        market::match_orders(state, block, derived)?;
+        market::match_orders(state, block, derived, &mut clock.matched_through)?;
     }
     let frozen = match closed {
         Some(epoch) if !behind => Some(settlement::freeze(state, block, epoch)?),
@@ -160,30 +160,36 @@ fn is_neutral(clock: &Clock, slot: Slot, late: u64) -> bool {
         .any(|seen| *seen >= slot && *seen <= slot.plus(late))
 }
 
-/// Meters every slot whose late window is over, and closes every epoch that ends with one, at most the parameter's number
-/// of epochs in one block. Says the last epoch closed.
+/// Goes on with the close of an epoch; meters every slot whose late window is over; begins to close every epoch that ends
+/// with one, at most the parameter's number of epochs and devices in one block. An epoch ends only when the one before is
+/// closed. Says the last epoch closed.
 fn work_off(
     clock: &mut Clock,
     block: &BlockContext,
     derived: &Derived,
     state: &mut State<'_>,
 ) -> Result<Option<io_types::Epoch>, Fault> {
-    let mut closed = None;
-    let mut boundaries = block.params.reward.boundaries_per_block_max;
+    let params = &block.params.reward;
+    let mut boundaries = params.boundaries_per_block_max;
+    let mut devices = u64::from(params.close_devices_max);
+    let mut closed = reward::go_on_closing(state, block, &mut devices)?;
     while due_slots(clock, block) > 0 && boundaries > 0 {
         let slot = clock.next_slot;
+        let ends = slot.next().epoch() != slot.epoch();
+        if ends && reward::is_closing(state)? {
+            break;
+        }
         let neutral = is_neutral(clock, slot, block.params.uptime.late_slots);
         uptime::judge_slot(state, block, derived, slot, neutral)?;
         market::meter_slot(state, block, derived, slot, neutral)?;
         reward::note_slot(state, block, slot, neutral)?;
         clock.next_slot = slot.next();
-        if clock.next_slot.epoch() != slot.epoch() {
-            reward::close_epoch(state, block, derived, slot.epoch())?;
-            reward::open_epoch(state, block, derived, clock.next_slot.epoch())?;
+        if ends {
             clock.open_epoch = clock.next_slot.epoch();
             // Whoever counts a fee in the slots that follow in this block must find the epoch that is open now.
             CLOCK.put(state, &(), clock);
-            closed = Some(slot.epoch());
+            reward::begin_close(state, block, slot.epoch())?;
+            closed = reward::go_on_closing(state, block, &mut devices)?.or(closed);
             boundaries = boundaries.saturating_sub(1);
         }
     }

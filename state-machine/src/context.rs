@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use io_storage::Fault;
 use io_types::catalogue::{Catalogue, Class, ClassId, Model, ModelId};
 use io_types::params::ChainFacts;
-use io_types::{BlockTime, ChainTime, Epoch, Hash, Height, Params, Slot};
+use io_types::{BlockTime, ChainTime, Epoch, Hash, Height, MicroUsd, OrderId, Params, Slot};
 
 use crate::state::State;
 use crate::tables::{CATALOGUE, CHAIN, PARAMS};
@@ -24,6 +24,8 @@ pub struct Clock {
     pub open_epoch: Epoch,
     /// Chain times of recent blocks' slots, ascending, no older than the late window needs: for neutral slots.
     pub seen_slots: Vec<Slot>,
+    /// The order that was tried last, if the book was too long for one block: price limit, height of entry, number.
+    pub matched_through: Option<(MicroUsd, Height, OrderId)>,
 }
 
 /// The block in which something happens. Everything is the same on every node.

@@ -25,9 +25,13 @@ impl Derived {
         })
     }
 
-    /// Follows one commit.
-    pub fn apply(&mut self, changes: &WriteSet) -> Result<(), Fault> {
-        self.market.apply(changes)?;
+    /// Follows one commit; `after` is the version that it made.
+    pub fn apply(&mut self, changes: &WriteSet, after: &dyn Snapshot) -> Result<(), Fault> {
+        if crate::market::Index::rules_changed(changes) {
+            *self = Self::rebuild(after)?;
+            return Ok(());
+        }
+        self.market.apply(changes, after)?;
         self.uptime.apply(changes)?;
         self.verification.apply(changes)
     }

@@ -70,6 +70,7 @@ fn write_facts(spec: &GenesisSpec, state: &mut State<'_>) {
         next_slot: start.slot(),
         open_epoch: start.epoch(),
         seen_slots: vec![start.slot()],
+        matched_through: None,
     };
     CLOCK.put(state, &(), &clock);
     let price = crate::price::at_genesis(&spec.params.price, spec.genesis_time);

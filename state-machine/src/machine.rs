@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use io_storage::{Fault, Patch, Snapshot, Store, View, WriteSet};
+use io_storage::{Fault, Overlay, Patch, Snapshot, Store, View, WriteSet};
 use io_types::action::PlaceOrder;
 use io_types::api::{PayoutFile, Quote};
 use io_types::consensus::{Block, EngineValidator, ProposalRequest};
@@ -162,6 +162,11 @@ impl Machine {
         &self.store
     }
 
+    /// Gives the store back, for who writes it without blocks.
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
     /// Height and app hash of the last commit.
     pub fn info(&self) -> (Height, Hash) {
         let view = self.store.snapshot();
@@ -185,8 +190,12 @@ impl Machine {
             (changes, app_hash)
         };
         conservation::check_full(&changes)?;
-        let mut derived = Derived::default();
-        derived.apply(&changes)?;
+        let derived = {
+            let view = self.store.snapshot();
+            let mut rows = Overlay::new(&view);
+            rows.apply(&changes);
+            Derived::rebuild(&rows)?
+        };
         *self.derived.write().unwrap_or_else(PoisonError::into_inner) = derived;
         locked(&self.works).genesis = Some((changes, app_hash));
         let validators = spec
@@ -330,8 +339,9 @@ impl Machine {
             let rebuilt = Derived::rebuild(&self.store.snapshot())?;
             *self.derived.write().unwrap_or_else(PoisonError::into_inner) = rebuilt;
         } else {
+            let view = self.store.snapshot();
             let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
-            derived.apply(&changes)?;
+            derived.apply(&changes, &view)?;
         }
         locked(&self.pending).clear();
         Ok(block.height)

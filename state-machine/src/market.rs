@@ -8,11 +8,15 @@
 
 mod action;
 mod block;
+mod book;
 mod booking;
 mod index;
 mod matching;
 mod report;
+mod shelf;
 pub mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use block::{expire, meter_slot};
 pub use index::Index;

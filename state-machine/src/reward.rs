@@ -1,7 +1,7 @@
 //! Rewards of mode `fixed`: nomination when an epoch opens, re-test when it closes, accrual, collection; and the split of
 //! the epoch's fees.
 //!
-//! Owns tables `epochs`, `device_results`, `accruals`.
+//! Owns tables `epochs`, `closing`, `device_results`, `accruals`.
 //!
 //! - INV-21: what an epoch gives, with what goes to Y1 and to the safety module, is its pot.
 //! - INV-22: the reward pool holds exactly the accruals that were not collected.
@@ -9,6 +9,7 @@
 mod action;
 mod close;
 mod open;
+mod root;
 mod score;
 
 use io_storage::Fault;
@@ -22,9 +23,9 @@ use crate::state::State;
 use crate::tables::{ACCRUALS, CLOCK, DEVICE_RESULTS, EPOCHS};
 use crate::uptime;
 
-pub use close::close_epoch;
-pub use open::{open_epoch, open_first_epoch};
-pub use score::{Share, Split, SplitRule, base_score, split};
+pub use close::{begin_close, go_on_closing, is_closing};
+pub use open::open_first_epoch;
+pub use score::{Pots, Share, Split, SplitRule, base_score, pots, split};
 
 /// Epochs with fewer counted slots have no re-test.
 pub const COUNTED_SLOTS_MIN: u8 = 30;

@@ -6,7 +6,8 @@ mod action;
 
 use io_storage::Fault;
 use io_types::amount::{mul_div_ceil, mul_div_floor};
-use io_types::catalogue::Model;
+use io_types::catalogue::{Catalogue, Model};
+use io_types::params::StakeParams;
 use io_types::row::{Device, Stake};
 use io_types::{Amount, DeviceId};
 
@@ -18,15 +19,22 @@ use crate::tables::{BRIDGE, STAKES};
 /// The model whose M, pool and stake hold for a device: the claimed one if its class was granted or none is granted yet,
 /// else the lowest of the granted class.
 pub fn terms<'c>(block: &'c BlockContext, device: &Device) -> Option<&'c Model> {
-    let claimed = block.model(device.spec.model);
+    terms_of(&block.catalogue, device)
+}
+
+fn terms_of<'c>(catalogue: &'c Catalogue, device: &Device) -> Option<&'c Model> {
+    let claimed = catalogue
+        .models
+        .binary_search_by_key(&device.spec.model, |model| model.id)
+        .ok()
+        .and_then(|index| catalogue.models.get(index));
     let Some(granted) = device.class else {
         return claimed;
     };
     if claimed.is_some_and(|model| model.class == granted) {
         return claimed;
     }
-    block
-        .catalogue
+    catalogue
         .models
         .iter()
         .filter(|model| model.class == granted)
@@ -35,24 +43,29 @@ pub fn terms<'c>(block: &'c BlockContext, device: &Device) -> Option<&'c Model> 
 
 /// Least stake of a device, owner and co-staker together: per processor × max(1, M) × Q, rounded up.
 pub fn minimum(block: &BlockContext, device: &Device) -> Amount {
-    let multiplier = terms(block, device)
+    least(&block.params.stake, &block.catalogue, device)
+}
+
+/// The same under other rules than a block's.
+pub fn least(params: &StakeParams, catalogue: &Catalogue, device: &Device) -> Amount {
+    let multiplier = terms_of(catalogue, device)
         .map_or(0, |model| model.multiplier_milli)
         .max(1000);
-    let one = mul_div_ceil(
-        block.params.stake.per_processor.get(),
-        u64::from(multiplier),
-        1000,
-    );
+    let one = mul_div_ceil(params.per_processor.get(), u64::from(multiplier), 1000);
     let all = one.and_then(|one| mul_div_floor(one, u64::from(device.spec.quantity), 1));
     Amount::new(all.unwrap_or(u64::MAX))
 }
 
-/// What a device has staked and counts: nothing in cooldown.
-pub fn counting(state: &State<'_>, device: DeviceId) -> Result<Amount, Fault> {
-    Ok(STAKES
-        .get(state, &device)?
+/// What of a stake counts: nothing in cooldown.
+pub fn counts(stake: Option<&Stake>) -> Amount {
+    stake
         .filter(|stake| stake.exit.is_none())
-        .map_or(Amount::ZERO, |stake| stake.amount))
+        .map_or(Amount::ZERO, |stake| stake.amount)
+}
+
+/// What a device has staked and counts.
+pub fn counting(state: &State<'_>, device: DeviceId) -> Result<Amount, Fault> {
+    Ok(counts(STAKES.get(state, &device)?.as_ref()))
 }
 
 /// A device's stake, if it has one.

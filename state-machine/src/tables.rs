@@ -4,9 +4,9 @@ use io_storage::{Leaf, TableId, TableSpec};
 use io_types::catalogue::Catalogue;
 use io_types::params::ChainFacts;
 use io_types::row::{
-    AccountRow, Accrual, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Device,
-    DeviceResult, EpochRow, Hold, LaneRow, Order, Payout, PriceState, Stake, SuspendedDeposit,
-    UptimeChain, ValidatorRow, VerifierRow,
+    AccountRow, Accrual, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Closing,
+    Device, DeviceResult, EpochRow, Hold, LaneRow, Order, Payout, PriceState, Stake,
+    SuspendedDeposit, UptimeChain, ValidatorRow, VerifierRow,
 };
 use io_types::{
     AccountId, Asset, BatchNumber, BookingId, ChallengeId, DeviceId, Epoch, Hash, HoldId, Holder,
@@ -51,6 +51,8 @@ pub const ACCRUALS: Table<(AccountId, Epoch, DeviceId), Accrual> = Table::new(24
 pub const EPOCHS: Table<Epoch, EpochRow> = Table::new(25);
 /// Results of devices by epoch.
 pub const DEVICE_RESULTS: Table<(Epoch, DeviceId), DeviceResult> = Table::new(26);
+/// The close of an epoch, while it lasts: one row.
+pub const CLOSING: Table<(), Closing> = Table::new(27);
 /// Orders.
 pub const ORDERS: Table<OrderId, Order> = Table::new(30);
 /// Bookings.
@@ -103,6 +105,7 @@ pub static SPECS: &[TableSpec] = &[
     spec(24, "accruals", Leaf::Page),
     spec(25, "epochs", Leaf::Row),
     spec(26, "device_results", Leaf::Page),
+    spec(27, "closing", Leaf::Page),
     spec(30, "orders", Leaf::Page),
     spec(31, "bookings", Leaf::Row),
     spec(32, "open_orders", Leaf::Page),

@@ -1,23 +1,35 @@
 //! Matching: orders in rank order, each against devices in rank order.
+//!
+//! The work of a block is bounded: it ends with the order at which the steps of the block are used up, and the next block
+//! goes on after it. So every order of the book has its turn, however many stand before it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
+use std::ops::Bound;
 
 use io_storage::Fault;
 use io_types::action::{PlaceOrder, Spread};
-use io_types::codec::hash_of;
+use io_types::catalogue::{CountryCode, ModelId};
 use io_types::row::{Device, OrderState};
-use io_types::{Asset, DeviceId, Hash, MicroUsd, OrderId};
+use io_types::{AccountId, Asset, DeviceId, Height, MicroUsd, OrderId};
 
 use crate::context::BlockContext;
 use crate::derived::Derived;
-use crate::market::index::{DeviceRank, Index, OrderRank, device_rank, is_free, order_rank};
+use crate::market::book::Book;
+use crate::market::index::{Index, OrderPlace};
+use crate::market::shelf::Entry;
 use crate::market::{booking, report};
 use crate::state::State;
-use crate::tables::{DEVICES, ORDERS};
-use crate::{price, stake};
+use crate::tables::ORDERS;
+use crate::{device, price};
 
-/// A device that could be hired, with what counts of it.
+/// Steps after which an order for one supplier or one country looks no further: the best group found so far is taken.
+const GROUP_STEPS_MAX: u64 = 20_000;
+/// Steps between two looks at whether any group can still be cheaper.
+const GROUP_CHECK_STEPS: u64 = 64;
+/// Steps that an order counts beside its search.
+const ORDER_STEPS: u64 = 4;
+
+/// A device that is hired, with what counts of it.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     /// The row as of now.
@@ -26,38 +38,82 @@ pub(super) struct Candidate {
     pub ask: MicroUsd,
 }
 
-/// What this block itself made free, by rank as of the start of the block: the index does not know it yet.
-pub(super) type Freed = BTreeSet<(DeviceRank, DeviceId)>;
+/// A device on a shelf, and its model.
+pub(super) type Found = (ModelId, Entry);
 
-/// Matches the book.
+/// The order tried last: price limit, height of entry, number.
+pub(super) type Cursor = Option<(MicroUsd, Height, OrderId)>;
+
+/// Matches the book, from where the block before stopped.
 pub fn match_orders(
     state: &mut State<'_>,
     block: &BlockContext,
     derived: &Derived,
+    tried: &mut Option<(MicroUsd, Height, OrderId)>,
 ) -> Result<(), Fault> {
-    let freed = freed(state)?;
-    for id in ranked_orders(state, block, &derived.market)? {
-        let Some(mut order) = ORDERS
-            .get(state, &id)?
+    let index = &derived.market;
+    let new = new_orders(state, index)?;
+    if index.orders.is_empty() && new.is_empty() {
+        *tried = None;
+        return Ok(());
+    }
+    let mut book = Book::new(index, state)?;
+    let params = &block.params.market;
+    let mut steps = 0_u64;
+    let mut orders = 0_u32;
+    for place in in_turn(index, &new, *tried) {
+        if orders >= params.match_orders_max || steps >= u64::from(params.match_steps_max) {
+            return Ok(());
+        }
+        let Some(order) = ORDERS
+            .get(state, &place.id)?
             .filter(|order| order.state == OrderState::Open)
         else {
             continue;
         };
-        let waits = waits_for_price(state, block, order.ask.asset)?;
-        let found = if waits {
-            None
-        } else {
-            find(state, block, &derived.market, &freed, &order.ask)?
-        };
-        let booked = match found {
-            Some(devices) => booking::create(state, block, &mut order, devices)?,
-            None => false,
-        };
-        if !booked {
-            report::keep(state, block, derived, &mut order, waits)?;
+        orders = orders.saturating_add(1);
+        steps = steps.saturating_add(try_order(state, block, &mut book, order)?);
+        *tried = Some(place.facts());
+    }
+    *tried = None;
+    Ok(())
+}
+
+/// Tries one order. Says the steps that it took.
+fn try_order(
+    state: &mut State<'_>,
+    block: &BlockContext,
+    book: &mut Book<'_>,
+    mut order: io_types::row::Order,
+) -> Result<u64, Fault> {
+    let mut steps = ORDER_STEPS;
+    let waits = waits_for_price(state, block, order.ask.asset)?;
+    let found = if waits {
+        None
+    } else {
+        find(state, book, &order.ask, &mut steps)?
+    };
+    if let Some(found) = found {
+        let candidates = candidates(state, &found)?;
+        if booking::create(state, block, &mut order, candidates)? {
+            for (model, entry) in &found {
+                book.hire(*model, entry);
+            }
+            return Ok(steps);
         }
     }
-    Ok(())
+    report::keep(state, block, book, (&mut order, waits), &mut steps)?;
+    Ok(steps)
+}
+
+/// The rows of devices that were found.
+pub(super) fn candidates(state: &State<'_>, found: &[Found]) -> Result<Vec<Candidate>, Fault> {
+    let row = |(_model, entry): &Found| {
+        let device = device::read(state, entry.place.id)?;
+        let ask = entry.place.ask;
+        Ok(Candidate { device, ask })
+    };
+    found.iter().map(row).collect()
 }
 
 /// Whether an order of this asset must wait: no fresh IO price, or USDC off its dollar.
@@ -73,295 +129,181 @@ pub(super) fn waits_for_price(
     })
 }
 
-/// Devices that were not free at the start of the block, and are now.
-pub(super) fn freed(state: &State<'_>) -> Result<Freed, Fault> {
-    let mut freed = Freed::new();
-    let written = state
-        .overlay()
-        .writes()
-        .filter(|(table, ..)| *table == DEVICES.id);
-    for (_table, key, value) in written {
-        let Some(before) = state.overlay().old(DEVICES.id, key)? else {
-            continue;
-        };
-        let before = DEVICES.decode(&before)?;
-        let now = value.map(|bytes| DEVICES.decode(bytes)).transpose()?;
-        if !is_free(&before) && now.as_ref().is_some_and(is_free) {
-            freed.insert((device_rank(&before), before.id));
-        }
-    }
-    Ok(freed)
-}
-
-/// Open orders by price, block, hash: the book at the start of the block, and this block's.
-fn ranked_orders(
-    state: &State<'_>,
-    block: &BlockContext,
-    index: &Index,
-) -> Result<Vec<OrderId>, Fault> {
-    let mut ranked: BTreeSet<(OrderRank, OrderId)> = index.orders.clone();
-    for (_table, _key, value) in state
-        .overlay()
-        .writes()
-        .filter(|(table, ..)| *table == ORDERS.id)
-    {
+/// Open orders that this block wrote: those that it placed.
+fn new_orders(state: &State<'_>, index: &Index) -> Result<BTreeSet<OrderPlace>, Fault> {
+    let mut new = BTreeSet::new();
+    for (_key, value) in state.overlay().writes_of(ORDERS.id) {
         let Some(order) = value.map(|bytes| ORDERS.decode(bytes)).transpose()? else {
             continue;
         };
-        if order.state == OrderState::Open {
-            ranked.insert((order_rank(&order), order.id));
+        let place = OrderPlace::of(&order);
+        if order.state == OrderState::Open && !index.orders.contains(&place) {
+            new.insert(place);
         }
     }
-    let limit = usize::try_from(block.params.market.match_orders_max).unwrap_or(usize::MAX);
-    let mut hashed: Vec<(OrderRank, Hash, OrderId)> = ranked
-        .into_iter()
-        .map(|(rank, id)| (rank, tie(block, id.0), id))
-        .collect();
-    hashed.sort_unstable();
-    Ok(hashed
-        .into_iter()
-        .take(limit)
-        .map(|(_rank, _hash, id)| id)
-        .collect())
+    Ok(new)
 }
 
-/// What orders equals: H(previous app hash ‖ id).
-fn tie(block: &BlockContext, id: u64) -> Hash {
-    hash_of(b"io-chain/tie/v1\0", &(block.app_hash_before, id))
+/// The book in rank order, beginning after the order tried last and ending with it.
+fn in_turn<'i>(
+    index: &'i Index,
+    new: &'i BTreeSet<OrderPlace>,
+    tried: Cursor,
+) -> impl Iterator<Item = OrderPlace> + 'i {
+    let at = tried.map(|(price, entered, id)| OrderPlace::at(price, entered, id));
+    let from = at.map_or(Bound::Unbounded, Bound::Excluded);
+    let rest = at.map(|at| merged(index, new, (Bound::Unbounded, Bound::Included(at))));
+    merged(index, new, (from, Bound::Unbounded)).chain(rest.into_iter().flatten())
+}
+
+fn merged<'i>(
+    index: &'i Index,
+    new: &'i BTreeSet<OrderPlace>,
+    range: (Bound<OrderPlace>, Bound<OrderPlace>),
+) -> impl Iterator<Item = OrderPlace> + 'i {
+    let mut old = index.orders.range(range).peekable();
+    let mut new = new.range(range).peekable();
+    std::iter::from_fn(move || {
+        let first = match (old.peek(), new.peek()) {
+            (Some(left), Some(right)) => left < right,
+            (left, _right) => left.is_some(),
+        };
+        if first { old.next() } else { new.next() }.copied()
+    })
 }
 
 /// The devices that fill an order, in the order in which they were taken; none if it cannot be filled.
 pub(super) fn find(
     state: &State<'_>,
-    block: &BlockContext,
-    index: &Index,
-    freed: &Freed,
+    book: &Book<'_>,
     ask: &PlaceOrder,
-) -> Result<Option<Vec<Candidate>>, Fault> {
-    match ask.spread {
-        Spread::Any => {
-            let mut walk = Walk::new(ask.quantity);
-            for id in Ranked::new(block, index, freed, ask) {
-                let candidate = eligible(state, block, ask, id)?;
-                if candidate.is_some_and(|candidate| walk.take(candidate)) {
-                    break;
-                }
-            }
-            Ok(walk.filled())
-        }
-        Spread::OneSupplier => grouped(state, block, (index, freed), ask, |device| {
-            device.owner.0.to_vec()
-        }),
-        Spread::OneCountry => grouped(state, block, (index, freed), ask, |device| {
-            device.spec.country.0.to_vec()
-        }),
-    }
-}
-
-/// The same walk for each group; the cheapest total wins, then the lowest first device.
-fn grouped(
-    state: &State<'_>,
-    block: &BlockContext,
-    (index, freed): (&Index, &Freed),
-    ask: &PlaceOrder,
-    group: fn(&Device) -> Vec<u8>,
-) -> Result<Option<Vec<Candidate>>, Fault> {
-    let mut walks: BTreeMap<Vec<u8>, Walk> = BTreeMap::new();
-    for id in Ranked::new(block, index, freed, ask) {
-        if let Some(candidate) = eligible(state, block, ask, id)? {
-            let walk = walks
-                .entry(group(&candidate.device))
-                .or_insert_with(|| Walk::new(ask.quantity));
-            walk.take(candidate);
-        }
-    }
-    let filled = walks.into_values().filter_map(Walk::filled);
-    Ok(filled.min_by_key(|devices| {
-        (
-            total_ask(devices),
-            devices.iter().map(|taken| taken.device.id).min(),
-        )
-    }))
-}
-
-/// Σ ask·Q, micro-USD per hour.
-fn total_ask(devices: &[Candidate]) -> u128 {
-    devices.iter().fold(0, |sum, taken| {
-        sum.saturating_add(
-            u128::from(taken.ask.0).saturating_mul(u128::from(taken.device.spec.quantity)),
-        )
+    steps: &mut u64,
+) -> Result<Option<Vec<Found>>, Fault> {
+    Ok(match ask.spread {
+        Spread::Any => walk(book, ask, &ask.countries, steps).filled(),
+        Spread::OneCountry => one_country(book, ask, steps),
+        Spread::OneSupplier => one_supplier(state, book, ask, steps)?,
     })
+}
+
+fn walk(book: &Book<'_>, ask: &PlaceOrder, countries: &[CountryCode], steps: &mut u64) -> Walk {
+    let mut walk = Walk::new(ask.quantity);
+    let mut ranked = book.ranked(ask, countries);
+    while walk.missing > 0
+        && let Some(found) = ranked.next(walk.missing)
+    {
+        walk.take(found);
+    }
+    *steps = steps.saturating_add(ranked.steps);
+    walk
+}
+
+/// The same walk for each country; the cheapest total wins, then the lowest device.
+fn one_country(book: &Book<'_>, ask: &PlaceOrder, steps: &mut u64) -> Option<Vec<Found>> {
+    let countries: Vec<CountryCode> = if ask.countries.is_empty() {
+        book.countries(&ask.models).into_iter().collect()
+    } else {
+        ask.countries.clone()
+    };
+    let limit = steps.saturating_add(GROUP_STEPS_MAX);
+    let mut best: Option<Walk> = None;
+    for country in countries {
+        if *steps >= limit {
+            break;
+        }
+        let walk = walk(book, ask, &[country], steps);
+        let better = best.as_ref().is_none_or(|best| walk.cost() < best.cost());
+        if walk.missing == 0 && better {
+            best = Some(walk);
+        }
+    }
+    best.and_then(Walk::filled)
+}
+
+/// The same walk for each supplier, all in one pass. It ends when no group that is not full can be cheaper than the best.
+fn one_supplier(
+    state: &State<'_>,
+    book: &Book<'_>,
+    ask: &PlaceOrder,
+    steps: &mut u64,
+) -> Result<Option<Vec<Found>>, Fault> {
+    let mut open: BTreeMap<AccountId, Walk> = BTreeMap::new();
+    let mut full: BTreeSet<AccountId> = BTreeSet::new();
+    let mut best: Option<Walk> = None;
+    let mut ranked = book.ranked(ask, &ask.countries);
+    let mut looked = 0_u64;
+    while looked < GROUP_STEPS_MAX
+        && let Some(found) = ranked.next(ask.quantity)
+    {
+        looked = looked.saturating_add(1);
+        let at = found.1.place.ask;
+        if let Some(best) = &best
+            && looked.is_multiple_of(GROUP_CHECK_STEPS)
+            && Walk::new(ask.quantity).least_cost(at) > best.total
+            && open.values().all(|walk| walk.least_cost(at) > best.total)
+        {
+            break;
+        }
+        let owner = device::read(state, found.1.place.id)?.owner;
+        if full.contains(&owner) {
+            continue;
+        }
+        let walk = open.entry(owner).or_insert_with(|| Walk::new(ask.quantity));
+        walk.take(found);
+        if walk.missing == 0 {
+            full.insert(owner);
+            let walk = open.remove(&owner);
+            let better = |best: &Walk| walk.as_ref().is_some_and(|walk| walk.cost() < best.cost());
+            if best.as_ref().is_none_or(better) {
+                best = walk;
+            }
+        }
+    }
+    *steps = steps.saturating_add(ranked.steps);
+    Ok(best.and_then(Walk::filled))
 }
 
 /// Taking devices until nothing is missing.
 struct Walk {
     missing: u16,
-    taken: Vec<Candidate>,
+    /// Σ ask·Q of the taken, micro-USD per hour.
+    total: u128,
+    taken: Vec<Found>,
 }
 
 impl Walk {
     fn new(quantity: u16) -> Self {
         Self {
             missing: quantity,
+            total: 0,
             taken: Vec::new(),
         }
     }
 
-    /// Takes a device that is not too large. Says whether nothing is missing any more.
-    fn take(&mut self, candidate: Candidate) -> bool {
-        let fits = self.missing.checked_sub(candidate.device.spec.quantity);
-        if let Some(left) = fits.filter(|_left| self.missing > 0) {
+    /// Takes a device that is not too large.
+    fn take(&mut self, found: Found) {
+        let entry = &found.1;
+        if let Some(left) = self.missing.checked_sub(entry.quantity) {
             self.missing = left;
-            self.taken.push(candidate);
+            let cost = u128::from(entry.place.ask.0).saturating_mul(entry.quantity.into());
+            self.total = self.total.saturating_add(cost);
+            self.taken.push(found);
         }
-        self.missing == 0
     }
 
-    fn filled(self) -> Option<Vec<Candidate>> {
+    /// What it costs in the end at least, if every further device asks that much or more.
+    fn least_cost(&self, ask: MicroUsd) -> u128 {
+        let rest = u128::from(ask.0).saturating_mul(self.missing.into());
+        self.total.saturating_add(rest)
+    }
+
+    /// What groups are compared by: the total, then the lowest device.
+    fn cost(&self) -> (u128, Option<DeviceId>) {
+        let lowest = self.taken.iter().map(|(_, entry)| entry.place.id).min();
+        (self.total, lowest)
+    }
+
+    fn filled(self) -> Option<Vec<Found>> {
         (self.missing == 0).then_some(self.taken)
-    }
-}
-
-/// Why a device cannot fill an order, in the order of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Excluded {
-    Model,
-    State,
-    Stake,
-    Country,
-    Connectivity,
-    Compliance,
-    Reputation,
-    Price,
-    Desk,
-}
-
-/// The first predicate that a device fails.
-pub(super) fn excluded(
-    state: &State<'_>,
-    block: &BlockContext,
-    ask: &PlaceOrder,
-    candidate: &Candidate,
-) -> Result<Option<Excluded>, Fault> {
-    let Candidate { device, ask: price } = candidate;
-    let spec = &device.spec;
-    let band = block
-        .model(spec.model)
-        .map_or((MicroUsd(1), MicroUsd(0)), |model| {
-            (model.price_floor, model.price_ceiling)
-        });
-    Ok(if ask.models.binary_search(&spec.model).is_err() {
-        Some(Excluded::Model)
-    } else if !is_free(device) {
-        Some(Excluded::State)
-    } else if !stake::is_enough(state, block, device)? {
-        Some(Excluded::Stake)
-    } else if !ask.countries.is_empty() && ask.countries.binary_search(&spec.country).is_err() {
-        Some(Excluded::Country)
-    } else if spec.connectivity < ask.connectivity_min {
-        Some(Excluded::Connectivity)
-    } else if device.compliance < ask.compliance_min {
-        Some(Excluded::Compliance)
-    } else if device.reputation < ask.reputation_min {
-        Some(Excluded::Reputation)
-    } else if *price > ask.price_max || *price < band.0 || *price > band.1 {
-        Some(Excluded::Price)
-    } else if spec.payout_asset != ask.asset {
-        Some(Excluded::Desk)
-    } else {
-        None
-    })
-}
-
-/// A device as a candidate: its row as of now, its ask as of the start of the block. None if it did not exist then.
-pub(super) fn candidate(state: &State<'_>, id: DeviceId) -> Result<Option<Candidate>, Fault> {
-    let Some(device) = DEVICES.get(state, &id)? else {
-        return Ok(None);
-    };
-    let key = crate::table::Key::to_bytes(&id);
-    let Some(before) = state.overlay().old(DEVICES.id, &key)? else {
-        return Ok(None);
-    };
-    let ask = DEVICES.decode(&before)?.spec.ask;
-    Ok(Some(Candidate { device, ask }))
-}
-
-fn eligible(
-    state: &State<'_>,
-    block: &BlockContext,
-    ask: &PlaceOrder,
-    id: DeviceId,
-) -> Result<Option<Candidate>, Fault> {
-    let Some(candidate) = candidate(state, id)? else {
-        return Ok(None);
-    };
-    Ok(excluded(state, block, ask, &candidate)?
-        .is_none()
-        .then_some(candidate))
-}
-
-type Source<'i> = Peekable<Box<dyn Iterator<Item = (DeviceRank, DeviceId)> + 'i>>;
-
-/// Devices of all accepted models in rank order, up to the price limit; equal ranks by hash.
-struct Ranked<'i> {
-    block: &'i BlockContext,
-    sources: Vec<Source<'i>>,
-    equals: Vec<DeviceId>,
-}
-
-impl<'i> Ranked<'i> {
-    fn new(block: &'i BlockContext, index: &'i Index, freed: &'i Freed, ask: &PlaceOrder) -> Self {
-        let limit = ask.price_max;
-        let mut sources: Vec<Source<'i>> = Vec::new();
-        let by_model = ask
-            .models
-            .iter()
-            .filter_map(|model| index.devices.get(model));
-        for set in by_model.chain([freed]) {
-            let ranked = set
-                .iter()
-                .copied()
-                .take_while(move |((price, ..), _id)| *price <= limit);
-            let ranked: Box<dyn Iterator<Item = (DeviceRank, DeviceId)> + 'i> = Box::new(ranked);
-            sources.push(ranked.peekable());
-        }
-        Self {
-            block,
-            sources,
-            equals: Vec::new(),
-        }
-    }
-
-    /// The next devices of one rank, by hash, last first.
-    fn refill(&mut self) {
-        let Some(rank) = self
-            .sources
-            .iter_mut()
-            .filter_map(|source| source.peek().map(|(rank, _id)| *rank))
-            .min()
-        else {
-            return;
-        };
-        let mut equals = Vec::new();
-        for source in &mut self.sources {
-            while let Some((_rank, id)) = source.next_if(|(next, _id)| *next == rank) {
-                equals.push(id);
-            }
-        }
-        if equals.len() > 1 {
-            equals.sort_by_cached_key(|id| std::cmp::Reverse(tie(self.block, id.0)));
-        }
-        self.equals = equals;
-    }
-}
-
-impl Iterator for Ranked<'_> {
-    type Item = DeviceId;
-
-    fn next(&mut self) -> Option<DeviceId> {
-        if self.equals.is_empty() {
-            self.refill();
-        }
-        self.equals.pop()
     }
 }

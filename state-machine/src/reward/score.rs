@@ -51,36 +51,64 @@ pub struct SplitRule {
     pub base_min_community: u64,
 }
 
-/// Splits a pot: safety = ⌊pot·s⌋, enterprise = ⌊rest·e⌋, community = the remainder,
-/// reward = ⌊pool·base / max(Σ base of the pool, its minimum)⌋; what is not given is left over.
+/// A pot in its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pots {
+    /// The safety module's share.
+    pub safety: Amount,
+    /// The enterprise pool, and Σ base of its devices that succeeded (or the least of it).
+    pub enterprise: (Amount, u64),
+    /// The community pool, and the same of it.
+    pub community: (Amount, u64),
+}
+
+/// Parts of a pot: safety = ⌊pot·s⌋, enterprise = ⌊rest·e⌋, community = the remainder. `sums` are Σ base of those that
+/// succeeded, enterprise and community.
 ///
-/// `None` if a sum does not fit.
-pub fn split(pot: Amount, rule: &SplitRule, devices: &[Share]) -> Option<Split> {
+/// `None` if a number does not fit.
+pub fn pots(pot: Amount, rule: &SplitRule, sums: (u64, u64)) -> Option<Pots> {
     let safety = pot.mul_div_floor(rule.safety.get(), BasisPoints::WHOLE)?;
     let rest = pot.checked_sub(safety)?;
     let enterprise = rest.mul_div_floor(rule.enterprise.get(), BasisPoints::WHOLE)?;
     let community = rest.checked_sub(enterprise)?;
+    Some(Pots {
+        safety,
+        enterprise: (enterprise, sums.0.max(rule.base_min_enterprise)),
+        community: (community, sums.1.max(rule.base_min_community)),
+    })
+}
+
+impl Pots {
+    /// What a device gets: ⌊pool·base / max(Σ base of the pool, its minimum)⌋. `None` if it does not fit.
+    pub fn reward(&self, pool: Pool, base: u64) -> Option<Amount> {
+        let (amount, whole) = match pool {
+            Pool::Enterprise => self.enterprise,
+            Pool::Community => self.community,
+        };
+        mul_div_floor(amount.get(), base, whole.max(1)).map(Amount::new)
+    }
+}
+
+/// Splits a pot over devices; what is not given is left over.
+///
+/// `None` if a sum does not fit.
+pub fn split(pot: Amount, rule: &SplitRule, devices: &[Share]) -> Option<Split> {
     let sum = |pool: Pool| {
         let of_pool = devices.iter().filter(move |share| share.pool == pool);
         of_pool
             .map(|share| share.base)
             .try_fold(0_u64, u64::checked_add)
     };
-    let sum_enterprise = sum(Pool::Enterprise)?.max(rule.base_min_enterprise);
-    let sum_community = sum(Pool::Community)?.max(rule.base_min_community);
-    let mut left = rest;
+    let pots = pots(pot, rule, (sum(Pool::Enterprise)?, sum(Pool::Community)?))?;
+    let mut left = pot.checked_sub(pots.safety)?;
     let mut rewards = Vec::with_capacity(devices.len());
     for share in devices {
-        let (pool, whole) = match share.pool {
-            Pool::Enterprise => (enterprise, sum_enterprise),
-            Pool::Community => (community, sum_community),
-        };
-        let reward = Amount::new(mul_div_floor(pool.get(), share.base, whole.max(1))?);
+        let reward = pots.reward(share.pool, share.base)?;
         left = left.checked_sub(reward)?;
         rewards.push(reward);
     }
     Some(Split {
-        safety,
+        safety: pots.safety,
         rewards,
         to_vault: left,
     })

@@ -164,11 +164,11 @@ impl Execute for Heartbeats {
             if next(state, block, *device, *slot, link)?.is_some() {
                 new = new.saturating_add(1);
             }
+            if new.saturating_mul(2) >= entries.len() {
+                return Ok(());
+            }
         }
-        if new.saturating_mul(2) < entries.len() {
-            return Err(Rejection::NoNewLinks.into());
-        }
-        Ok(())
+        Err(Rejection::NoNewLinks.into())
     }
 
     /// Entries that are stale, repeated or wrong are skipped; they never reject the rest.
@@ -181,9 +181,12 @@ impl Execute for Heartbeats {
         let Self { slot, entries } = self;
         require_open(block, *slot)?;
         for (device, link) in entries {
-            if let Some(chain) = next(state, block, *device, *slot, link)? {
+            if let Some((chain, was_down)) = next(state, block, *device, *slot, link)? {
                 UPTIME.put(state, device, &chain);
-                come_back(state, block, *device)?;
+                // Only a device whose chain counts as down can be `Down`.
+                if was_down {
+                    come_back(state, block, *device)?;
+                }
             }
         }
         Ok(())
@@ -199,14 +202,14 @@ fn require_open(block: &BlockContext, slot: Slot) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The chain after a link, or none if the link does nothing new or is wrong.
+/// The chain after a link and whether it counted as down before, or none if the link does nothing new or is wrong.
 fn next(
     state: &State<'_>,
     block: &BlockContext,
     device: DeviceId,
     slot: Slot,
     link: &Hash,
-) -> Result<Option<UptimeChain>, Fault> {
+) -> Result<Option<(UptimeChain, bool)>, Fault> {
     let Some(mut chain) = UPTIME.get(state, &device)? else {
         return Ok(None);
     };
@@ -227,7 +230,7 @@ fn next(
     chain.link = *link;
     chain.link_slot = slot;
     chain.missed = 0;
-    chain.counted_down = false;
+    let was_down = std::mem::replace(&mut chain.counted_down, false);
     match chain
         .epochs
         .iter_mut()
@@ -238,7 +241,7 @@ fn next(
     }
     let surplus = chain.epochs.len().saturating_sub(EPOCHS_KEPT);
     chain.epochs.drain(..surplus);
-    Ok(Some(chain))
+    Ok(Some((chain, was_down)))
 }
 
 /// A device that shows up again is no longer `Down`.

@@ -183,6 +183,15 @@ impl<'s> Overlay<'s> {
         })
     }
 
+    /// As [`writes`](Self::writes), of one table.
+    pub fn writes_of(&self, table: TableId) -> impl Iterator<Item = (&[u8], Option<&Value>)> {
+        self.writes
+            .get(&table)
+            .into_iter()
+            .flatten()
+            .map(|(key, written)| (key.as_slice(), written.value()))
+    }
+
     /// What changed against the snapshot, with the old values, without the rows that ended as they began.
     ///
     /// # Errors

@@ -213,3 +213,59 @@ fn a_block_that_crosses_many_epochs_closes_them_in_order_at_most_24_at_a_time() 
         .get();
     assert_eq!(minted, (0..30).map(pot).sum::<u64>());
 }
+
+/// Three devices, one of them up, through two epochs; each close worked off at `close_devices_max` devices in a block.
+fn closed_at(close_devices_max: u32) -> (Chain, usize) {
+    let mut chain =
+        Chain::with(|genesis| genesis.params.reward.close_devices_max = close_devices_max);
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    for (owner, worker) in [(2, 61), (3, 62)] {
+        ready_device(
+            &mut chain,
+            &key(owner),
+            &key(worker),
+            device_spec(2, 1, 100_000),
+        );
+    }
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 30_000, false);
+    let mut blocks_closing = 0;
+    for _block in 0..20 {
+        chain.run(1);
+        blocks_closing += usize::from(chain.row(&tables::CLOSING, &()).is_some());
+        assert_pool_is_accruals(&chain);
+    }
+    (chain, blocks_closing)
+}
+
+/// INV-22.
+fn assert_pool_is_accruals(chain: &Chain) {
+    let mut sum = 0;
+    let view = chain.machine.store().snapshot();
+    tables::ACCRUALS
+        .visit(&view, None, &mut |_key, row| {
+            sum += i128::from(row.amount.get());
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    let pool = (SystemAccount::RewardPool.into(), Asset::Io);
+    let pool = tables::ACCOUNTS.read(&view, &pool).unwrap();
+    assert_eq!(pool.unwrap_or_default().balance, sum);
+}
+
+#[test]
+fn an_epoch_closed_over_many_blocks_gives_what_one_closed_in_a_block_gives() {
+    let (at_once, none) = closed_at(4_000);
+    let (slowly, some) = closed_at(1);
+    assert_eq!(none, 0, "closed in the block that ended it");
+    assert!(some >= 5, "three devices, two passes: {some} blocks");
+    let closed = |chain: &Chain| chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert!(closed(&slowly).closed && closed(&slowly).succeeded == 1);
+    assert_eq!(closed(&slowly), closed(&at_once));
+    for number in 0..=2 {
+        for device in 1..=3 {
+            let key = (epoch(number), DeviceId(device));
+            let result = |chain: &Chain| chain.row(&tables::DEVICE_RESULTS, &key);
+            assert_eq!(result(&slowly), result(&at_once), "{number}, {device}");
+        }
+    }
+}

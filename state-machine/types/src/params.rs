@@ -66,6 +66,8 @@ pub struct MarketParams {
     pub open_orders_max: u32,
     /// Orders tried per block.
     pub match_orders_max: u32,
+    /// Steps of matching per block: shelves opened and devices looked at. The order at which they end is still tried whole.
+    pub match_steps_max: u32,
     /// Delivery is due that long after the match, ms.
     pub deliver_within_ms: u64,
     /// NotDelivered may be said that long after delivery, ms.
@@ -90,6 +92,7 @@ impl Default for MarketParams {
             open_blocks_max: 86_400,
             open_orders_max: 4096,
             match_orders_max: 100_000,
+            match_steps_max: 200_000,
             deliver_within_ms: 600_000,
             not_delivered_within_ms: 900_000,
             pay_every_ms: 86_400_000,
@@ -170,6 +173,8 @@ pub struct RewardParams {
     pub base_min_community: u64,
     /// Epochs closed in one block.
     pub boundaries_per_block_max: u32,
+    /// Devices worked off in one block while an epoch is closed; each counts twice, once in each pass.
+    pub close_devices_max: u32,
     /// Epochs of device results that are kept.
     pub results_keep_epochs: u64,
     /// The duty fund's share of the fees.
@@ -190,6 +195,7 @@ impl Default for RewardParams {
             base_min_enterprise: 0,
             base_min_community: 0,
             boundaries_per_block_max: 24,
+            close_devices_max: 4_000,
             results_keep_epochs: 48,
             duty: BasisPoints(1000),
             burn: BasisPoints(5000),

@@ -11,8 +11,8 @@ pub use bridge::{
     ValidatorRow,
 };
 pub use device::{
-    Accrual, Device, DeviceResult, DeviceState, EpochRow, NominationCheck, Stake, StakeExit,
-    UptimeChain,
+    Accrual, Closing, ClosingPass, Device, DeviceResult, DeviceState, EpochRow, NominationCheck,
+    Stake, StakeExit, UptimeChain,
 };
 pub use ledger::{AccountRow, AssetTotals, Hold, HoldPurpose, LaneRow};
 pub use market::{Booking, BookingPart, BookingState, MatchReport, Order, OrderState, PartEnd};

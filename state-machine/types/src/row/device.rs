@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::DeviceSpec;
 use crate::amount::Amount;
-use crate::catalogue::ClassId;
+use crate::catalogue::{ClassId, Pool};
 use crate::event::Reason;
 use crate::id::{AccountId, BookingId, ChallengeId, DeviceId, Hash, HoldId};
 use crate::time::{ChainTime, Epoch, Slot};
@@ -198,6 +198,8 @@ pub struct DeviceResult {
     pub succeeded: bool,
     /// The checks that it failed.
     pub failed_checks: Vec<NominationCheck>,
+    /// The pool that it earns from, as of the close; none: its model is not in the catalogue, or it is not tested yet.
+    pub pool: Option<Pool>,
     /// Slots up of those counted.
     pub slots_up: u8,
     /// Slots hired and paid for.
@@ -206,6 +208,55 @@ pub struct DeviceResult {
     pub base: u64,
     /// Reward, IO base units.
     pub reward: Amount,
+}
+
+/// What the close of an epoch is busy with.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosingPass {
+    /// Devices are re-tested, and nominated for the next epoch.
+    Test,
+    /// Devices that succeeded get their rewards.
+    Pay,
+}
+
+/// The close of an epoch, while it lasts. Table `closing`, one row.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Closing {
+    /// Which epoch.
+    pub epoch: Epoch,
+    /// The pass over the devices.
+    pub pass: ClosingPass,
+    /// The first device that this pass has not had yet.
+    pub next: DeviceId,
+    /// The newest device when it began.
+    pub last: DeviceId,
+    /// What the schedule gives this hour.
+    pub pot: Amount,
+    /// Σ base of the enterprise devices that succeeded, thousandths.
+    pub base_enterprise: u64,
+    /// Σ base of the community devices that succeeded, thousandths.
+    pub base_community: u64,
+    /// Given to devices so far.
+    pub given: Amount,
+    /// Devices that were given a reward, or could have been.
+    pub succeeded: u64,
+    /// Devices nominated for the next epoch so far.
+    pub nominated: u64,
+    /// Roots of full subtrees of the results so far, by height.
+    pub peaks: Vec<Option<Hash>>,
 }
 
 /// One epoch. Table `epochs`, key: epoch.
