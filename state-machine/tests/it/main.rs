@@ -15,7 +15,9 @@
 )]
 
 mod admission;
+mod conservation;
 mod devices;
+mod holds;
 mod ledger;
 mod market;
 mod replay;

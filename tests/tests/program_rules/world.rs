@@ -24,6 +24,14 @@ use crate::tokens::{self, Authority};
 /// The program as it is checked in.
 pub(crate) const PROGRAM: &[u8] = include_bytes!("../../../bridge/program/settlement.so");
 
+/// The program under test: the one that is checked in, or the file that `IO_PROGRAM` names, by which `tests/mutate-program` tries others.
+fn program() -> Vec<u8> {
+    match std::env::var_os("IO_PROGRAM") {
+        Some(path) => std::fs::read(&path).unwrap(),
+        None => PROGRAM.to_vec(),
+    }
+}
+
 /// 2024-07-01T00:00:00Z.
 pub(crate) const SCHEDULE_START: u64 = 1_719_792_000;
 pub(crate) const GENESIS_TIME: u64 = 1_800_000_000;
@@ -172,7 +180,7 @@ impl World {
 
     /// Puts the program where the upgradeable loader would, with its upgrade authority.
     fn install(&mut self) {
-        self.svm.add_program(self.program, PROGRAM).unwrap();
+        self.svm.add_program(self.program, &program()).unwrap();
         self.set_upgrade_authority(Some(self.authority.pubkey()));
     }
 
