@@ -15,6 +15,7 @@
 )]
 
 mod admission;
+mod attested;
 mod conservation;
 mod devices;
 mod holds;

@@ -17,7 +17,7 @@ use crate::support::{CHAIN, Chain, IO, account, key, settlement_key};
 
 const HOUR: u64 = 3_600_000;
 
-fn record(n: u64, account: AccountId, amount: u64) -> DepositRecord {
+pub(crate) fn record(n: u64, account: AccountId, amount: u64) -> DepositRecord {
     DepositRecord {
         n,
         asset: 0,
@@ -29,7 +29,7 @@ fn record(n: u64, account: AccountId, amount: u64) -> DepositRecord {
 }
 
 /// Rolling hashes after the records, from the chain's watermark on.
-fn rolling(chain: &Chain, records: &[DepositRecord]) -> Vec<Hash> {
+pub(crate) fn rolling(chain: &Chain, records: &[DepositRecord]) -> Vec<Hash> {
     let mut hash = chain.row(&tables::BRIDGE, &()).unwrap().deposit_hash.0;
     records
         .iter()
@@ -41,7 +41,7 @@ fn rolling(chain: &Chain, records: &[DepositRecord]) -> Vec<Hash> {
 }
 
 /// These validators attest the records.
-fn attest(chain: &mut Chain, validators: &[u8], records: &[DepositRecord]) {
+pub(crate) fn attest(chain: &mut Chain, validators: &[u8], records: &[DepositRecord]) {
     let first = chain.row(&tables::BRIDGE, &()).unwrap().deposit_number + 1;
     let part = SolanaPart {
         first,
@@ -62,7 +62,7 @@ fn attest(chain: &mut Chain, validators: &[u8], records: &[DepositRecord]) {
         .collect();
 }
 
-fn withdraw(asset: Asset, amount: u64, client_id: u64) -> Action {
+pub(crate) fn withdraw(asset: Asset, amount: u64, client_id: u64) -> Action {
     Action::Withdraw(Withdraw {
         asset,
         amount: Amount::new(amount),
@@ -70,7 +70,7 @@ fn withdraw(asset: Asset, amount: u64, client_id: u64) -> Action {
     })
 }
 
-fn freeze(chain: &mut Chain) -> u64 {
+pub(crate) fn freeze(chain: &mut Chain) -> u64 {
     chain.step = HOUR;
     chain.run(2);
     chain.step = 1000;
@@ -246,7 +246,11 @@ fn a_signature_by_plain_transaction_is_refused_by_rule() {
 }
 
 /// What Solana says after it settled the newest batch, with that much claimed.
-fn settled(chain: &Chain, claimed: u64, change: impl FnOnce(&mut LastSettle)) -> LastSettle {
+pub(crate) fn settled(
+    chain: &Chain,
+    claimed: u64,
+    change: impl FnOnce(&mut LastSettle),
+) -> LastSettle {
     let number = chain.row(&tables::BRIDGE, &()).unwrap().newest_batch;
     let batch = chain.row(&tables::SETTLEMENTS, &number).unwrap();
     let body = SettleBody::from_bytes(&batch.body).unwrap();
@@ -269,7 +273,7 @@ fn settled(chain: &Chain, claimed: u64, change: impl FnOnce(&mut LastSettle)) ->
     last
 }
 
-fn report(chain: &mut Chain, validators: &[u8], last: &LastSettle) {
+pub(crate) fn report(chain: &mut Chain, validators: &[u8], last: &LastSettle) {
     let first = chain.row(&tables::BRIDGE, &()).unwrap().deposit_number + 1;
     let part = SolanaPart {
         first,
@@ -288,7 +292,7 @@ fn report(chain: &mut Chain, validators: &[u8], last: &LastSettle) {
     chain.run(2);
 }
 
-fn with_a_payout() -> Chain {
+pub(crate) fn with_a_payout() -> Chain {
     let mut chain = Chain::new();
     chain.must(&key(1), withdraw(Asset::Io, 5 * IO, 1));
     freeze(&mut chain);
