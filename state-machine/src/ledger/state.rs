@@ -290,9 +290,6 @@ fn require(
     asset: Asset,
     need: Amount,
 ) -> Result<(), ActionError> {
-    if holder == Holder::System(SystemAccount::Outside) {
-        return Ok(());
-    }
     let available = available(state, holder, asset)?;
     if available < need {
         return Err(Rejection::InsufficientFunds {

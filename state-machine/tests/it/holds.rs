@@ -204,6 +204,10 @@ fn what_is_not_there_does_not_leave() {
         assert_eq!(code(withdraw), 201);
         let claim = ledger::leave(state, Asset::Io, io(1), Exit::Claim);
         assert_eq!(code(claim), 201);
+        // Money enters by deposits and emission only.
+        let outside = SystemAccount::Outside;
+        let entered = ledger::transfer(state, outside, other(), Asset::Io, io(1));
+        assert_eq!(code(entered), 201);
         let id = hold(state, ALL - 5);
         assert_eq!(code(ledger::burn(state, owner(), Asset::Io, io(6))), 201);
         ledger::release_all(state, id).unwrap();

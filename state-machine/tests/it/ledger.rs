@@ -1,7 +1,7 @@
 //! Transfers and conservation.
 
 use io_types::action::Transfer;
-use io_types::{AccountId, Action, Amount, Asset, Rejection, SystemAccount};
+use io_types::{AccountId, Action, Amount, Asset, Event, Rejection, SystemAccount};
 
 use crate::support::{Chain, FEE, IO, account, key};
 
@@ -17,7 +17,18 @@ fn transfer(to: AccountId, asset: Asset, amount: u64, client_id: u64) -> Action 
 #[test]
 fn a_transfer_moves_money_and_the_fee_goes_to_revenue() {
     let mut chain = Chain::new();
-    chain.must(&key(1), transfer(account(&key(2)), Asset::Io, 5 * IO, 1));
+    let events = chain.must(&key(1), transfer(account(&key(2)), Asset::Io, 5 * IO, 1));
+    let moved = Event::Transferred {
+        from: account(&key(1)),
+        to: account(&key(2)),
+        asset: Asset::Io,
+        amount: Amount::new(5 * IO),
+    };
+    let paid = Event::FeePaid {
+        payer: account(&key(1)),
+        amount: Amount::new(FEE),
+    };
+    assert_eq!(events, vec![paid, moved]);
     assert_eq!(chain.free_io(&key(1)), 999_995 * IO - FEE);
     assert_eq!(chain.free_io(&key(2)), 1_000_005 * IO);
     assert_eq!(
