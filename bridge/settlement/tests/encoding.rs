@@ -8,7 +8,8 @@
 )]
 
 use io_settlement::account::{
-    Bridge, Claim, Config, Counters, LastSettle, Roots, Signatures, State,
+    Bridge, Claim, Config, Counters, LastSettle, Roots, Signatures, State, TAG_CLAIM,
+    TAG_SIGNATURES, VERSION,
 };
 use io_settlement::batch::{Payout, SettleBody, chain_id_hash};
 use io_settlement::deposit::{DepositRecord, Slot, first_hash, next_hash};
@@ -267,8 +268,21 @@ fn accounts_of_another_kind_or_version_are_refused() {
         assert_eq!(Bridge::read(&bytes), Err(Error::WrongBridge));
     }
     assert_eq!(Bridge::read(&[]), Err(Error::WrongBridge));
-    assert_eq!(Claim::read(&[4; 44]), Err(Error::WrongClaim));
-    assert_eq!(Signatures::read(&[5; 109]), Err(Error::WrongSignatures));
+    let mut claim = [0; Claim::LEN];
+    claim[..2].copy_from_slice(&[TAG_CLAIM, VERSION]);
+    let mut signatures = [0; Signatures::LEN];
+    signatures[..2].copy_from_slice(&[TAG_SIGNATURES, VERSION]);
+    assert_eq!(Claim::read(&claim).map(|found| found.tag), Ok(TAG_CLAIM));
+    let found = Signatures::read(&signatures).map(|found| found.tag);
+    assert_eq!(found, Ok(TAG_SIGNATURES));
+    for at in [0, 1] {
+        let (mut claim, mut signatures) = (claim, signatures);
+        claim[at] ^= 0x40;
+        signatures[at] ^= 0x40;
+        assert_eq!(Claim::read(&claim), Err(Error::WrongClaim));
+        let found = Signatures::read(&signatures);
+        assert_eq!(found, Err(Error::WrongSignatures));
+    }
 }
 
 #[test]

@@ -5,13 +5,13 @@ use io_settlement::account::LastSettle;
 use io_settlement::batch::{Kind, SettleBody, message};
 use io_state_machine::{ledger, settlement, tables};
 use io_types::action::SignSettlement;
-use io_types::extension::InjectedCommit;
+use io_types::extension::{InjectedCommit, SolanaPart, VoteExtension};
 use io_types::{Action, Amount, Asset, BatchNumber, Event, Hash, Signature, SystemAccount};
 
 use crate::settlement::{
     attest, freeze, record, report, rolling, settled, with_a_payout, withdraw,
 };
-use crate::support::{Chain, IO, account, key, settlement_key};
+use crate::support::{Chain, IO, account, address, key, settlement_key};
 
 /// What the next proposer would put before the transactions.
 fn supplied(chain: &Chain) -> InjectedCommit {
@@ -338,6 +338,48 @@ fn a_surplus_is_what_the_vaults_have_beyond_all_that_they_must_cover() {
     }
 }
 
+/// A block whose votes attest this `LastSettle` and whose proposer supplies it, though an honest one would not.
+fn supplied_again(chain: &mut Chain, last: &LastSettle) {
+    let part = SolanaPart {
+        first: 1,
+        rolling: Vec::new(),
+        last_settle: Some(Hash(last.hash())),
+    };
+    for number in 1..=4 {
+        let extension = VoteExtension {
+            version: 1,
+            solana: Some(part.clone()),
+            ..VoteExtension::default()
+        };
+        chain.extensions.insert(number, extension);
+    }
+    chain.run(1);
+    let mut block = chain.propose(Vec::new());
+    let mut commit = InjectedCommit::decode(&block.transactions[0]).unwrap();
+    assert_eq!((commit.last_settle.clone(), commit.votes.len()), (None, 4));
+    commit.last_settle = Some(last.to_bytes().to_vec());
+    block.transactions[0] = commit.encode();
+    let outcome = chain.decide(block);
+    assert_eq!(outcome.transactions[0].code, 0);
+}
+
+#[test]
+fn what_is_minted_again_may_be_minted_on_solana() {
+    let mut chain = with_a_payout();
+    let number = chain.row(&tables::BRIDGE, &()).unwrap().newest_batch;
+    chain.edit(|state| {
+        let mut batch = tables::SETTLEMENTS.get(state, &number).unwrap().unwrap();
+        batch.reminted = Amount::new(5);
+        tables::SETTLEMENTS.put(state, &number, &batch);
+    });
+    let last = settled(&chain, 0, |last| last.counters.minted += 5);
+    report(&mut chain, &[1, 2, 3], &last);
+    let bridge = chain.row(&tables::BRIDGE, &()).unwrap();
+    assert_eq!(bridge.withdrawals_closed, None);
+    let surplus = bridge.last_settle.unwrap().surplus;
+    assert_eq!(surplus, [Some(Amount::ZERO); 2]);
+}
+
 #[test]
 fn claims_move_by_their_difference_and_never_back() {
     let mut chain = with_a_payout();
@@ -360,6 +402,7 @@ fn claims_move_by_their_difference_and_never_back() {
         ..first
     };
     report(&mut chain, &[1, 2, 3], &again);
+    supplied_again(&mut chain, &again);
     assert_eq!(
         balance(&chain, SystemAccount::Payouts, Asset::Io),
         i128::from(3 * IO)
@@ -479,6 +522,53 @@ fn one_more(chain: &mut Chain) -> BatchNumber {
 }
 
 #[test]
+fn each_signature_counts_with_its_members_own_power() {
+    let powers = [7, 11, 13, 17];
+    let mut chain = Chain::with(|genesis| {
+        for validator in &mut genesis.validators {
+            let member = (1..=4).find(|number| address(*number) == validator.address);
+            validator.power = powers[usize::from(member.unwrap()) - 1];
+        }
+    });
+    chain.signs = false;
+    let number = BatchNumber(freeze(&mut chain));
+    let mut sum = 0;
+    for member in 1..=4_u8 {
+        let action = signature(&chain, number, member);
+        chain.must(&key(77), action);
+        sum += powers[usize::from(member) - 1];
+        let batch = chain.row(&tables::SETTLEMENTS, &number).unwrap();
+        assert_eq!((batch.signed_power, batch.total_power), (sum, 48));
+    }
+}
+
+#[test]
+fn a_wrong_signature_in_an_extension_is_void() {
+    let mut chain = Chain::new();
+    chain.signs = false;
+    let number = BatchNumber(freeze(&mut chain));
+    let Action::SignSettlement(right) = signature(&chain, number, 1) else {
+        panic!("no signature");
+    };
+    let signed = |chain: &Chain| chain.row(&tables::SETTLEMENTS, &number).unwrap().signatures;
+    for (by, signature, count) in [
+        (2, right.signature, 0),
+        (1, Signature([7; 64]), 0),
+        (1, right.signature, 1),
+    ] {
+        let extension = VoteExtension {
+            version: 1,
+            signatures: vec![(number, signature)],
+            ..VoteExtension::default()
+        };
+        chain.extensions.insert(by, extension);
+        chain.run(2);
+        assert_eq!(signed(&chain).len(), count);
+    }
+    assert_eq!(signed(&chain), vec![(right.member, right.signature)]);
+}
+
+#[test]
 fn signatures_are_collected_for_the_newest_batches_that_are_not_settled() {
     let mut chain = Chain::with(|genesis| genesis.params.settlement.open_batches = 2);
     chain.signs = false;
@@ -493,6 +583,8 @@ fn signatures_are_collected_for_the_newest_batches_that_are_not_settled() {
     for number in [second, third] {
         let action = signature(&chain, number, 1);
         chain.must(&anyone, action);
+        let batch = chain.row(&tables::SETTLEMENTS, &number).unwrap();
+        assert_eq!(batch.signatures.len(), 1);
     }
     // What was settled needs no more signatures, nor does what came before.
     let last = settled(&chain, 0, |_last| {});
@@ -507,4 +599,19 @@ fn signatures_are_collected_for_the_newest_batches_that_are_not_settled() {
         tables::BRIDGE.put(state, &(), &bridge);
         assert_eq!(settlement::first_open(state).unwrap(), BatchNumber(9));
     });
+}
+
+#[test]
+fn the_price_in_force_follows_what_validators_report() {
+    let mut chain = Chain::new();
+    chain.run(2);
+    let price = |chain: &Chain| chain.row(&tables::PRICE, &()).unwrap();
+    assert_eq!(price(&chain).spot, 150_000);
+    chain.price = Some(160_000);
+    chain.run(2);
+    assert_eq!(
+        (price(&chain).spot, price(&chain).usdc),
+        (160_000, 1_000_000)
+    );
+    assert_eq!(price(&chain).updated.0, chain.now);
 }

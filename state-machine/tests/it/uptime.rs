@@ -190,3 +190,17 @@ fn a_device_without_a_chain_has_no_links() {
     let now = slot(&chain);
     chain.refused(&key(60), beat(now, Hash::ZERO), 501);
 }
+
+#[test]
+fn the_clock_keeps_block_time_and_chain_time() {
+    // An epoch of this network is a minute.
+    let mut chain = Chain::with(|genesis| genesis.epoch_seconds = 60);
+    let genesis = crate::support::GENESIS_MS;
+    let clock = |chain: &Chain| {
+        let clock = chain.row(&tables::CLOCK, &()).unwrap();
+        (clock.block_time.0 - genesis, clock.chain_time.0 - genesis)
+    };
+    assert_eq!(clock(&chain), (1000, 60_000));
+    chain.run(2);
+    assert_eq!(clock(&chain), (3000, 180_000));
+}

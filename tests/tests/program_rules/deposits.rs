@@ -5,7 +5,7 @@ use io_settlement::{Asset, Error};
 use solana_signer::Signer;
 
 use crate::tokens;
-use crate::world::World;
+use crate::world::{Plan, World};
 
 #[test]
 fn every_wrong_account_is_refused() {
@@ -173,4 +173,19 @@ fn a_depositor_without_sol_cannot_pay_the_fee_of_a_filling_queue() {
     let call = world.deposit(Asset::Io, &poor, source, 5000, rich.pubkey().to_bytes());
     // The system program's refusal: not enough lamports.
     world.fails(&call, "InstructionError(0, Custom(1))");
+}
+
+#[test]
+fn a_minimum_of_zero_takes_no_empty_deposit() {
+    let mut world = World::prepared(&Plan::default());
+    let mut data = World::initialize_data();
+    data.deposit_min = [0, 0];
+    let call = world.initialize_with(data);
+    world.done(&[call]);
+    let (user, source) = world.user(Asset::Io, 10_000);
+    let none = world.deposit(Asset::Io, &user, source, 0, [1; 32]);
+    world.refused(&none, Error::DepositBelowMinimum);
+    let one = world.deposit(Asset::Io, &user, source, 1, [1; 32]);
+    world.done(&[one]);
+    assert_eq!(world.state().state.deposit_number, 1);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use io_settlement::account::{Claim, LastSettle, Signatures};
+use io_settlement::account::{Bridge, Claim, LastSettle, Signatures};
 use io_settlement::deposit::{Queue, first_hash, next_hash};
 use io_settlement::{Asset, sha256};
 use solana_pubkey::Pubkey;
@@ -287,4 +287,13 @@ fn lamports_sent_ahead_block_no_account() {
     let call = world.claim(&payouts, 0);
     world.done(&[call]);
     assert_eq!(world.balance(destination), 10);
+    // What was sent ahead counts: each account ends with its rent and no more.
+    for (address, length) in [
+        (world.bridge, Bridge::LEN),
+        (claim, Claim::LEN),
+        (signatures, Signatures::LEN),
+    ] {
+        let rent = world.svm.minimum_balance_for_rent_exemption(length);
+        assert_eq!(world.svm.get_balance(&address), Some(rent));
+    }
 }
