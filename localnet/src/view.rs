@@ -124,7 +124,7 @@ pub async fn gather(network: &Network) -> Snapshot {
         .filter(|listener| listener.mode != crate::faults::Mode::Pass);
     snapshot
         .faults
-        .extend(rpc.map(|listener| format!("RPC {} {:?}", listener.name, listener.mode)));
+        .extend(rpc.map(|listener| format!("RPC {}: {}", listener.name, listener.mode)));
     snapshot.faults.extend(
         network
             .running

@@ -48,7 +48,7 @@ pub enum LogError {
     },
     /// It was damaged.
     #[error(
-        "settlement log {path} is damaged at line {line}: {why}; restore the file from a copy, or rotate to a new settlement key: \
+        "settlement log {path} is damaged at line {line}: {why}; restore the file from a copy: \
              never sign with this key without its whole log"
     )]
     Damaged {

@@ -1,5 +1,7 @@
 //! How a listener of the RPC proxy behaves.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Behaviour of one listener.
@@ -43,6 +45,21 @@ pub enum Lie {
         /// By how many.
         amount: u64,
     },
+}
+
+impl fmt::Display for Mode {
+    /// As the screen shows it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => write!(formatter, "tells the truth"),
+            Self::Drop => write!(formatter, "is unreachable"),
+            Self::Delay { ms } => write!(formatter, "answers {ms} ms late"),
+            Self::Stale => write!(formatter, "stands still"),
+            Self::Lie(Lie::Bytes { .. }) => write!(formatter, "lies about bytes"),
+            Self::Lie(Lie::Deposit { .. }) => write!(formatter, "shows a deposit that nobody made"),
+            Self::Lie(Lie::Balance { .. }) => write!(formatter, "lies about balances"),
+        }
+    }
 }
 
 #[cfg(test)]
