@@ -19,3 +19,4 @@ mod kills;
 mod localnet;
 mod money;
 mod outage;
+mod trust;
