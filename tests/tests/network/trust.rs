@@ -56,22 +56,49 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
     );
     localnet.fault(&["heal"]);
 
-    let firsts = ["validator-0/a", "validator-1/a", "validator-2/a", "validator-3/a"];
+    let firsts = [
+        "validator-0/a",
+        "validator-1/a",
+        "validator-2/a",
+        "validator-3/a",
+    ];
     firsts.into_iter().for_each(forge);
     chain.deposit(32).await;
-    is_credited_when_final(&chain, 6, "one RPC of each validator shows a deposit too many").await;
+    is_credited_when_final(
+        &chain,
+        6,
+        "one RPC of each validator shows a deposit too many",
+    )
+    .await;
     let balance = chain.balance(chain.you()).await.expect("a node answers");
-    assert_eq!(balance, before + 63 * IO, "what one RPC of each saw was credited");
+    assert_eq!(
+        balance,
+        before + 63 * IO,
+        "what one RPC of each saw was credited"
+    );
 
     for rpc in firsts {
         localnet.fault(&["lie-rpc", rpc, "bytes"]);
     }
-    until("every validator says that it is lied to", SOON, async || {
-        let statuses = chain.statuses().await;
-        let alarmed = |notes: &[String]| notes.iter().any(|note| note.contains("one of them lies"));
-        let all = statuses.iter().flatten().filter(|status| alarmed(&status.notes)).count();
-        same("validators with an alarm", u64::try_from(all).expect("four"), 4)
-    })
+    until(
+        "every validator says that it is lied to",
+        SOON,
+        async || {
+            let statuses = chain.statuses().await;
+            let alarmed =
+                |notes: &[String]| notes.iter().any(|note| note.contains("one of them lies"));
+            let all = statuses
+                .iter()
+                .flatten()
+                .filter(|status| alarmed(&status.notes))
+                .count();
+            same(
+                "validators with an alarm",
+                u64::try_from(all).expect("four"),
+                4,
+            )
+        },
+    )
     .await;
     chain.deposit(64).await;
     until("the deposit is final", SOON, async || {
@@ -83,7 +110,7 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
     let balance = chain.balance(chain.you()).await.expect("a node answers");
     assert_eq!(
         balance,
-        before + 31 * IO,
+        before + 63 * IO,
         "credited while endpoints disagree"
     );
     localnet.fault(&["heal"]);
@@ -98,7 +125,11 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
     })
     .await;
     let balance = chain.balance(chain.you()).await.expect("a node answers");
-    assert_eq!(balance, before + 127 * IO, "each deposit once, and no other");
+    assert_eq!(
+        balance,
+        before + 127 * IO,
+        "each deposit once, and no other"
+    );
     localnet.end();
 }
 
