@@ -341,6 +341,7 @@ fn facts(plan: &Plan) -> Value {
     let [_, ws, _] = plan.ledger_ports();
     json!({
         "home": plan.home,
+        "env": plan.home.join("env"),
         "nodes": apis,
         "metrics": metrics,
         "prices": prices,

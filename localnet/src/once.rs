@@ -25,14 +25,60 @@ use crate::{
 /// Settlements that must be final.
 const SETTLEMENTS: usize = 2;
 
-/// How far a run has come.
+/// How far a run has come. What an earlier run of the same folder reached does not count.
 #[derive(Debug, Default)]
 pub struct Road {
     reached: Vec<(&'static str, Duration)>,
-    /// Numbers of final settlements, as they were seen.
+    /// Numbers of final settlements of this run, as they were seen.
     settlements: Vec<u64>,
-    paid: u64,
+    /// The figures at the first moment at which all of them could be read.
+    begun: Option<Figures>,
+    now: Figures,
     newest: Option<Snapshot>,
+}
+
+/// What only grows while a network runs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Figures {
+    height: u64,
+    orders: usize,
+    matched: usize,
+    minutes: u64,
+    passed: usize,
+    rewards: Amount,
+    settled: u64,
+    /// What Solana paid to suppliers, base units of IO.
+    paid: u64,
+}
+
+impl Figures {
+    /// Of a moment; `None` if a part of it could not be read.
+    fn of(snapshot: &Snapshot, paid: Option<u64>) -> Option<Self> {
+        let market = snapshot.market.as_ref()?;
+        Some(Self {
+            height: snapshot.height(),
+            orders: market.orders,
+            matched: market.matched,
+            minutes: market.minutes,
+            passed: market.passed,
+            rewards: market.rewards,
+            settled: snapshot.solana?.settled,
+            paid: paid?,
+        })
+    }
+
+    fn since(self, begun: Self) -> Self {
+        Self {
+            height: self.height.saturating_sub(begun.height),
+            orders: self.orders.saturating_sub(begun.orders),
+            matched: self.matched.saturating_sub(begun.matched),
+            minutes: self.minutes.saturating_sub(begun.minutes),
+            passed: self.passed.saturating_sub(begun.passed),
+            rewards: self.rewards.saturating_sub(begun.rewards),
+            settled: self.settled.saturating_sub(begun.settled),
+            paid: self.paid.saturating_sub(begun.paid),
+        }
+    }
 }
 
 /// What a run must show, in the order in which it comes.
@@ -49,14 +95,18 @@ const MILESTONES: [&str; 9] = [
 ];
 
 impl Road {
-    /// Takes note of a moment; says what is new. `paid` is what Solana paid to suppliers, base units of IO.
-    pub fn pass(&mut self, snapshot: &Snapshot, paid: u64, at: Duration) -> Vec<String> {
-        let settled = snapshot.solana.map_or(0, |solana| solana.settled);
-        if settled > 0 && self.settlements.last() != Some(&settled) {
-            self.settlements.push(settled);
-        }
-        self.paid = paid;
+    /// Takes note of a moment; says what is new. `paid` is what Solana paid to suppliers, base units of IO; a moment of which a part
+    /// could not be read changes no figure.
+    pub fn pass(&mut self, snapshot: &Snapshot, paid: Option<u64>, at: Duration) -> Vec<String> {
         self.newest = Some(snapshot.clone());
+        let Some(figures) = Figures::of(snapshot, paid) else {
+            return Vec::new();
+        };
+        let begun = *self.begun.get_or_insert(figures);
+        self.now = figures.since(begun);
+        if self.now.settled > 0 && self.settlements.last() != Some(&figures.settled) {
+            self.settlements.push(figures.settled);
+        }
         let mut news = Vec::new();
         for (name, reached) in MILESTONES.into_iter().zip(self.figures()) {
             if reached && self.reached.iter().all(|(other, _)| *other != name) {
@@ -71,23 +121,20 @@ impl Road {
     fn figures(&self) -> [bool; 9] {
         let snapshot = self.newest.clone().unwrap_or_default();
         let market = snapshot.market.clone().unwrap_or_default();
+        let now = self.now;
         [
-            snapshot
-                .nodes
-                .iter()
-                .flatten()
-                .any(|status| status.height.0 > 0),
+            now.height > 0,
             market
                 .devices
                 .iter()
                 .any(|(state, count)| *count > 0 && matches!(state.as_str(), "ready" | "hired")),
-            market.matched > 0,
-            market.minutes > 0,
-            market.passed > 0,
-            market.rewards > Amount::ZERO,
+            now.matched > 0,
+            now.minutes > 0,
+            now.passed > 0,
+            now.rewards > Amount::ZERO,
             !self.settlements.is_empty(),
             self.settlements.len() >= SETTLEMENTS,
-            self.paid > 0,
+            now.paid > 0,
         ]
     }
 
@@ -135,8 +182,8 @@ pub async fn paid_to_suppliers(network: &Network) -> anyhow::Result<u64> {
 /// Prints what was reached and when, and the figures of both sides.
 pub async fn report(network: &Network, road: &Road, started: Instant) -> anyhow::Result<()> {
     let snapshot = road.newest.clone().unwrap_or_default();
-    let market = snapshot.market.clone().unwrap_or_default();
-    let mut text = String::from("\ntime    milestone\n");
+    let now = road.now;
+    let mut text = String::from("\ntime    milestone of this run\n");
     for (name, at) in &road.reached {
         writeln!(text, "{:>6}  {name}", clock(*at))?;
     }
@@ -154,17 +201,17 @@ pub async fn report(network: &Network, road: &Road, started: Instant) -> anyhow:
     };
     let settled: Vec<String> = road.settlements.iter().map(u64::to_string).collect();
     let mut rows = vec![
-        ("orders placed", market.orders.to_string()),
-        ("orders matched", market.matched.to_string()),
-        ("minutes served", market.minutes.to_string()),
-        ("challenges passed", market.passed.to_string()),
-        ("rewards given", show(market.rewards, Asset::Io)),
+        ("orders placed", now.orders.to_string()),
+        ("orders matched", now.matched.to_string()),
+        ("minutes served", now.minutes.to_string()),
+        ("challenges passed", now.passed.to_string()),
+        ("rewards given", show(now.rewards, Asset::Io)),
         ("batches final on Solana", settled.join(", ")),
         ("Solana signature", signature),
         ("invariant of page 5.7", invariant),
         (
             "rewards claimed on Solana",
-            show(Amount::new(road.paid), Asset::Io),
+            show(Amount::new(now.paid), Asset::Io),
         ),
     ];
     for name in names("supplier", SUPPLIERS) {
@@ -265,13 +312,15 @@ mod tests {
     use super::*;
     use crate::view::{Market, Solana};
 
-    fn snapshot(settled: u64) -> Snapshot {
+    /// Of a run in which `much` of everything happened.
+    fn snapshot(much: usize, settled: u64) -> Snapshot {
         Snapshot {
             market: Some(Market {
-                matched: 1,
-                minutes: 2,
-                passed: 3,
-                rewards: Amount::new(4),
+                orders: much,
+                matched: much,
+                minutes: u64::try_from(much).unwrap(),
+                passed: much,
+                rewards: Amount::new(u64::try_from(much).unwrap()),
                 ..Market::default()
             }),
             solana: Some(Solana {
@@ -287,17 +336,26 @@ mod tests {
     #[test]
     fn a_milestone_is_told_once_with_its_time() {
         let mut road = Road::default();
-        let news = road.pass(&snapshot(1), 0, Duration::from_secs(61));
+        assert!(
+            road.pass(&snapshot(0, 0), Some(0), Duration::ZERO)
+                .is_empty()
+        );
+        let news = road.pass(&snapshot(1, 1), Some(0), Duration::from_secs(61));
         assert!(
             news.contains(&"  1:01  first order matched".to_owned()),
             "{news:?}"
         );
         assert!(news.contains(&"  1:01  first settlement final".to_owned()));
         assert!(
-            road.pass(&snapshot(1), 0, Duration::from_secs(62))
+            road.pass(&snapshot(1, 1), Some(0), Duration::from_secs(62))
                 .is_empty()
         );
-        let news = road.pass(&snapshot(2), 7, Duration::from_secs(63));
+        assert!(
+            road.pass(&snapshot(2, 2), None, Duration::from_secs(62))
+                .is_empty(),
+            "what cannot be read is not zero"
+        );
+        let news = road.pass(&snapshot(2, 2), Some(7), Duration::from_secs(63));
         assert_eq!(
             news,
             [
@@ -310,7 +368,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let mut road = Road::default();
-        road.pass(&snapshot(1), 0, Duration::ZERO);
+        road.pass(&snapshot(0, 0), Some(0), Duration::ZERO);
+        road.pass(&snapshot(1, 1), Some(0), Duration::ZERO);
         assert_eq!(
             road.missing(),
             [
@@ -321,5 +380,24 @@ mod tests {
                 "a settlement attested by the chain"
             ]
         );
+    }
+
+    #[test]
+    fn what_an_earlier_run_reached_does_not_count() {
+        let mut road = Road::default();
+        road.pass(&snapshot(5, 5), Some(9), Duration::ZERO);
+        road.pass(&snapshot(5, 6), Some(9), Duration::ZERO);
+        let missing = road.missing();
+        for open in [
+            "first order matched",
+            "first minute served",
+            "first challenge passed",
+            "first reward",
+            "second settlement final",
+            "first reward claimed on Solana",
+        ] {
+            assert!(missing.iter().any(|name| name == open), "{missing:?}");
+        }
+        assert!(!missing.iter().any(|name| name == "first settlement final"));
     }
 }

@@ -95,7 +95,10 @@ pub async fn run(options: UpOptions) -> anyhow::Result<ExitCode> {
     } else {
         people::start(&network)?
     };
-    say(&introduction(&network.running.facts))?;
+    let facts = &network.running.facts;
+    std::fs::write(text(facts, "/env"), exports(facts))
+        .context("cannot write the file that a shell reads")?;
+    say(&introduction(facts))?;
     let mut stop = network.running.stop.subscribe();
     let code = tokio::select! {
         code = watch(&network, &options, started) => code,
@@ -132,7 +135,10 @@ async fn watch(
     loop {
         let snapshot = view::gather(network).await;
         if options.once {
-            let paid = once::paid_to_suppliers(network).await.unwrap_or(0);
+            let paid = once::paid_to_suppliers(network)
+                .await
+                .inspect_err(|error| tracing::warn!("what Solana paid cannot be read: {error:#}"))
+                .ok();
             for news in road.pass(&snapshot, paid, started.elapsed()) {
                 say(&format!("{news}\n"))?;
             }
@@ -167,25 +173,37 @@ fn verdict(missing: &[String]) -> anyhow::Result<ExitCode> {
 
 /// The whole screen: cursor home, each line cleared to its end, the rest cleared.
 fn draw(snapshot: &view::Snapshot, facts: &Value, started: Instant) -> String {
-    let mut text = String::from("\x1b[H");
+    // A line that is too long is cut by the terminal instead of wrapped: the lines above it stay where they are.
+    let mut text = String::from("\x1b[?7l\x1b[H");
     let body = snapshot.lines(started).into_iter().chain([String::new()]);
     for line in body.chain(introduction(facts).lines().map(str::to_owned)) {
         text.push_str(&line);
         text.push_str("\x1b[K\n");
     }
-    text.push_str("\x1b[J");
+    text.push_str("\x1b[J\x1b[?7h");
     text
 }
 
 /// URLs, funded keys, and what to try next.
+/// A text among the facts; empty if it is none.
+fn text<'f>(facts: &'f Value, pointer: &str) -> &'f str {
+    facts.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// What a shell reads to know the network.
+fn exports(facts: &Value) -> String {
+    [
+        ("IO_NODE", "/nodes/0"),
+        ("IO_SOLANA", "/solana"),
+        ("IO_PROGRAM", "/program"),
+        ("IO_WALLET", "/keys/you/file"),
+    ]
+    .map(|(name, pointer)| format!("export {name}='{}'\n", text(facts, pointer)))
+    .concat()
+}
+
 fn introduction(facts: &Value) -> String {
-    let text = |pointer: &str| {
-        facts
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned()
-    };
+    let text = |pointer: &str| text(facts, pointer);
     let list = |pointer: &str| {
         let values = facts
             .pointer(pointer)
@@ -198,12 +216,7 @@ fn introduction(facts: &Value) -> String {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    let (node, solana, program, key) = (
-        text("/nodes/0"),
-        text("/solana"),
-        text("/program"),
-        text("/keys/you/file"),
-    );
+    let (solana, program, key) = (text("/solana"), text("/program"), text("/keys/you/file"));
     format!(
         "nodes       {}\n\
          metrics     {}\n\
@@ -211,7 +224,7 @@ fn introduction(facts: &Value) -> String {
          prices      {}\n\
          your key    {key}\n            \
          account {}, funded on both sides\n\
-         try         export IO_NODE={node} IO_SOLANA={solana} IO_PROGRAM={program} IO_WALLET={key}\n            \
+         try         . {}   (sets IO_NODE, IO_SOLANA, IO_PROGRAM and IO_WALLET)\n            \
          io account · io deposit 5 io · io order place --help · io watch\n            \
          io-localnet faults kill validator-1 · io-localnet faults drop-rpc validator-0/a · io-localnet faults heal\n            \
          io-localnet logs validator-0 --follow · Ctrl-C ends everything, the state is kept\n",
@@ -220,5 +233,6 @@ fn introduction(facts: &Value) -> String {
         text("/solana_websocket"),
         list("/prices"),
         text("/keys/you/account"),
+        text("/env"),
     )
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use io_client::{
-    BookingFilter, ChallengeFilter, Client, ClientError, DeviceFilter, OrderFilter, PageRequest,
+    BookingFilter, ChallengeFilter, Client, ClientError, DeviceFilter, OrderFilter,
     money::show,
     node::all_pages,
     solana::{BridgeProgram, Commitment, SolanaError, SolanaRpc},
@@ -170,7 +170,7 @@ async fn market(node: &Client) -> Result<Market, ClientError> {
     {
         count(&mut market, &challenge);
     }
-    for epoch in node.epochs(&PageRequest::default()).await?.items {
+    for epoch in all_pages(async |page| node.epochs(&page).await).await? {
         market.rewards = market
             .rewards
             .checked_add(epoch.rewarded)
@@ -252,7 +252,8 @@ impl Snapshot {
         )
     }
 
-    fn height(&self) -> u64 {
+    /// The greatest height that a node has; 0 if none answers.
+    pub fn height(&self) -> u64 {
         self.nodes
             .iter()
             .flatten()

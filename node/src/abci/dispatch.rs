@@ -15,6 +15,8 @@ use tendermint_proto::v0_38::abci::{
     ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension, request, response,
 };
 
+use io_types::extension::InjectedCommit;
+
 use super::application::{Application, Consensus, Mempool, Progress, Stop, Views};
 
 /// The code of an answer that this node could not compute. Never a result of the chain.
@@ -201,8 +203,10 @@ impl Dispatch {
         let answer = self.consider("PrepareProposal", |consensus| {
             consensus.prepare_proposal(rest, &progress)
         })?;
-        // CometBFT panics when it gets no block, so the last resort is an empty one.
-        Ok(answer.unwrap_or_default())
+        // CometBFT panics when it gets no block. The last resort is one that every node accepts: no votes, no transactions.
+        Ok(answer.unwrap_or_else(|| ResponsePrepareProposal {
+            txs: vec![InjectedCommit::default().encode().into()],
+        }))
     }
 
     /// A call that may break without harm: nothing of it outlives the answer.

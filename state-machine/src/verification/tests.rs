@@ -284,8 +284,8 @@ impl Chain {
                 Ok(())
             }
             Err(ActionError::Rejected(rejection)) => {
+                assert_eq!(self.rows(), before, "a rejected action has written nothing");
                 self.state.revert(mark);
-                assert_eq!(self.rows(), before, "a rejected action changes nothing");
                 Err(rejection)
             }
             Err(ActionError::Faulted(fault)) => panic!("{fault}"),

@@ -8,12 +8,12 @@ use io_settlement::payout::{Tree, leaf};
 use io_state_machine::tables;
 use io_types::action::{ClaimSuspense, SignSettlement, Withdraw};
 use io_types::consensus::VoteFlag;
-use io_types::extension::{InjectedCommit, SolanaPart, VoteExtension};
+use io_types::extension::{InjectedCommit, SolanaPart, VoteExtension, extension_sign_bytes};
 use io_types::{
     AccountId, Action, Amount, Asset, BatchNumber, Event, Hash, Signature, SystemAccount,
 };
 
-use crate::support::{CHAIN, Chain, IO, account, key, settlement_key};
+use crate::support::{CHAIN, Chain, IO, account, address, key, settlement_key, validator_key};
 
 const HOUR: u64 = 3_600_000;
 
@@ -412,6 +412,71 @@ fn extensions_of_any_form_delay_nobody_and_credit_nothing() {
         transactions: made,
         ..block
     });
+}
+
+#[test]
+fn what_a_validator_signed_never_makes_a_block_refused() {
+    let mut chain = Chain::new();
+    chain.run(1);
+    let good = chain.propose(Vec::new());
+    let commit = InjectedCommit::decode(&good.transactions[0]).unwrap();
+    let height = chain.height();
+    let signed_by_one = |extension: Vec<u8>, of_height: u64| {
+        let mut commit = commit.clone();
+        let number = (1..=4).find(|number| address(*number) == commit.votes[0].validator);
+        let message = extension_sign_bytes(CHAIN, of_height, commit.round, &extension);
+        let signature = validator_key(number.unwrap()).sign(&message);
+        commit.votes[0].extension = extension;
+        commit.votes[0].signature = Signature(signature.to_bytes());
+        let mut block = good.clone();
+        block.transactions[0] = commit.encode();
+        block
+    };
+    let extension = commit.votes[0].extension.clone();
+    // Well signed and not readable: an empty voice, whose owner cannot stop the chain by it.
+    let garbage = signed_by_one(vec![9; 40], height);
+    chain.machine.process(&garbage).unwrap();
+    // What was signed for another height is forged here.
+    chain
+        .machine
+        .process(&signed_by_one(extension.clone(), height))
+        .unwrap();
+    chain
+        .machine
+        .process(&signed_by_one(extension, height - 1))
+        .unwrap_err();
+    let outcome = chain.decide(garbage);
+    assert_eq!(outcome.transactions[0].code, 0);
+    chain.run(2);
+}
+
+#[test]
+fn a_commit_without_room_is_left_out_and_the_block_goes_on() {
+    let mut chain = Chain::new();
+    chain.run(1);
+    let block = chain.propose(Vec::new());
+    let extended = chain.extended(&block.last_commit);
+    let full = block.transactions[0].len();
+    let made = |bytes_max| {
+        let request = io_types::consensus::ProposalRequest {
+            block: block.clone(),
+            extended: extended.clone(),
+            bytes_max,
+        };
+        chain.machine.prepare(&request, &chain.bridge).unwrap()
+    };
+    assert_eq!(made(full), block.transactions);
+    let made = made(full - 1);
+    assert_eq!(made, [InjectedCommit::default().encode()]);
+    let empty = io_types::consensus::Block {
+        transactions: made,
+        ..block
+    };
+    chain.machine.process(&empty).unwrap();
+    chain.decide(empty);
+    let next = chain.propose(Vec::new());
+    let commit = InjectedCommit::decode(&next.transactions[0]).unwrap();
+    assert_eq!(commit.votes.len(), 4, "with room they are back");
 }
 
 #[test]
