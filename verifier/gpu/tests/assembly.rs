@@ -1,8 +1,8 @@
 //! The PTX is what its hash says, no newer than old drivers load, and assembles for every architecture that it is meant
 //! for: no spills in the timed kernels, and the tensor instructions are there.
 //!
-//! The assembler is a package that `kernels/build --tools` installs. Where it is not installed, the tests that need it say
-//! so by name and do nothing.
+//! The assembler is a package that `./dev setup` installs by `kernels/build --tools`. Where it is not installed, the tests
+//! that need it say so by name and do nothing, except in CI, where they fail.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ fn kernels() -> PathBuf {
 }
 
 /// A file of the tools folder; `None`, said aloud, where it is not installed.
+///
+/// # Panics
+/// In CI, where a check that is left out must be seen.
 fn tool(test: &str, path: &str) -> Option<PathBuf> {
     let home = std::env::var_os("HOME")
         .map(PathBuf::from)
@@ -48,6 +51,10 @@ fn tool(test: &str, path: &str) -> Option<PathBuf> {
     if program.exists() {
         return Some(program);
     }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{path} is not installed; run ./dev setup"
+    );
     skip(
         test,
         &format!("{path} is not installed; verifier/gpu/kernels/build --tools installs it"),
