@@ -245,7 +245,6 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
         .as_ref()
         .map(|yardstick| Buffer::new(best.context(), yardstick.sums_bytes()))
         .transpose()?;
-
     let anchor = yardstick.as_ref().zip(sums.as_ref());
     let warm = Instant::now();
     while warm.elapsed() < warm_up {
@@ -289,7 +288,6 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
     })
 }
 
-/// Nanoseconds of each round.
 #[derive(Default)]
 struct Times {
     portable: Vec<u64>,
