@@ -1,7 +1,8 @@
 //! `io-verifier bench` and `io-verifier replay` as people start them, on a driver without a card and on files.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
     reason = "a test that cannot go on fails"
 )]
 

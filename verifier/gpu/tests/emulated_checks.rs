@@ -1,10 +1,6 @@
 //! The measurements and the script of `docs/gpu-checks.md` on the emulated driver: everything but the times is as on a card,
 //! so that a mistake in them costs no time on a real one.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -200,13 +200,11 @@ fn a_part_of_a_card_is_named_without_nvml() {
 
 /// A folder of the libraries; `None`, said aloud, where they cannot be built.
 fn below(test: &str, name: &str) -> Option<String> {
-    match library() {
-        Some(folder) => Some(folder.join(name).display().to_string()),
-        None => {
-            skip(test, "there is no C++ compiler named c++");
-            None
-        }
-    }
+    let Some(folder) = library() else {
+        skip(test, "there is no C++ compiler named c++");
+        return None;
+    };
+    Some(folder.join(name).display().to_string())
 }
 
 #[test]
