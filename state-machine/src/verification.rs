@@ -18,7 +18,6 @@
 
 mod action;
 pub mod beacon;
-mod class;
 mod draw;
 mod effect;
 mod fraud;
@@ -43,7 +42,6 @@ use crate::extension::Attested;
 use crate::state::State;
 use crate::tables::{CHALLENGES, VERIFIERS};
 
-pub use class::{class_shown, holds_bounds};
 pub use index::Index;
 pub use tally::two_thirds;
 pub use trigger::trigger;

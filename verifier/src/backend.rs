@@ -23,6 +23,18 @@ pub struct Chosen {
     pub engines: Vec<Box<dyn Engine>>,
     /// For people: what computes, and what was not found.
     pub why: String,
+    /// Whether they hold the fill in this machine's own memory.
+    pub on_host: bool,
+}
+
+impl From<Backend> for io_gpu::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::Cuda => Self::Cuda,
+            Backend::Cpu => Self::Cpu,
+        }
+    }
 }
 
 impl std::fmt::Debug for Chosen {
@@ -30,6 +42,7 @@ impl std::fmt::Debug for Chosen {
         f.debug_struct("Chosen")
             .field("engines", &self.engines.len())
             .field("why", &self.why)
+            .field("on_host", &self.on_host)
             .finish()
     }
 }
@@ -39,13 +52,8 @@ impl std::fmt::Debug for Chosen {
 /// # Errors
 /// CUDA was asked for by name and cannot be used, or shows fewer cards; the text says what to do.
 pub fn choose(backend: Backend, processors: u16) -> Result<Chosen, String> {
-    let asked = match backend {
-        Backend::Auto => io_gpu::Backend::Auto,
-        Backend::Cuda => io_gpu::Backend::Cuda,
-        Backend::Cpu => io_gpu::Backend::Cpu,
-    };
     let wanted = usize::from(processors);
-    match io_gpu::select(asked).map_err(|error| error.to_string())? {
+    match io_gpu::select(backend.into()).map_err(|error| error.to_string())? {
         Selection::Cuda { engines, why } if engines.len() >= wanted => {
             let mut boxed: Vec<Box<dyn Engine>> = Vec::new();
             for engine in engines.into_iter().take(wanted) {
@@ -54,6 +62,7 @@ pub fn choose(backend: Backend, processors: u16) -> Result<Chosen, String> {
             Ok(Chosen {
                 engines: boxed,
                 why,
+                on_host: false,
             })
         }
         Selection::Cuda { engines, .. } if backend == Backend::Cuda => Err(format!(
@@ -77,5 +86,6 @@ fn on_cpu(wanted: usize, why: &str) -> Chosen {
     Chosen {
         why: format!("{name} ({why})"),
         engines,
+        on_host: true,
     }
 }

@@ -11,7 +11,10 @@ use crate::terms::Terms;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// Every opened place is right.
-    Right,
+    Right {
+        /// Whether phase A was replayed to its end as well.
+        replayed: bool,
+    },
     /// They do not open what was committed.
     Wrong(String),
     /// The prover committed to something wrong, and this proves it.
@@ -40,7 +43,7 @@ pub fn check(
         return wrong(terms, seed, roots, &openings, &error);
     }
     match replay {
-        None => Finding::Right,
+        None => Finding::Right { replayed: false },
         Some(engine) => compare(terms, seed, &openings.lists.digests, engine),
     }
 }
@@ -117,11 +120,11 @@ fn compare(terms: &Terms, seed: &Seed, committed: &[Digest], engine: &mut dyn En
     });
     match (replayed, differs) {
         (_, Some(step)) => Finding::Wrong(format!("replayed, step {step} of phase A differs")),
-        (Ok(()), None) => Finding::Right,
+        (Ok(()), None) => Finding::Right { replayed: true },
         (Err(error), None) => {
             // The spot check stands; this machine alone could not do more.
             tracing::warn!(%error, challenge = %terms.challenge, "the replay failed on this machine");
-            Finding::Right
+            Finding::Right { replayed: false }
         }
     }
 }

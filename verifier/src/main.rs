@@ -56,19 +56,9 @@ enum Verb {
         #[arg(long)]
         data: Option<String>,
     },
-    /// Measures this machine. Example: io-verifier bench --size 1024 --json
-    Bench {
-        /// Matrix size N, a power of two from 256.
-        #[arg(long, default_value_t = 1024)]
-        size: u32,
-        /// Matrices kept, from 3.
-        #[arg(long, default_value_t = 4)]
-        kept: u32,
-        /// How often; the best time counts.
-        #[arg(long, default_value_t = 3)]
-        rounds: u32,
-    },
-    /// Computes phase A again and compares the roots. Example: io-verifier replay 17
+    /// Measures this machine: the CPU, and every card that --backend allows. Example: io-verifier bench --json
+    Bench(bench::Options),
+    /// Computes both phases again and says which differs first. Example: io-verifier replay 17
     Replay {
         /// A challenge's number, or a file {"challenge", "device", "catalogue"} as the API gives them.
         challenge: String,
@@ -140,43 +130,8 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
             start_log(&config)?;
             run::run(config, stop()).await?;
         }
-        Verb::Bench { size, kept, rounds } => {
-            let mut chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
-            let mut report = bench::measure(&mut chosen, size, kept, rounds)?;
-            let client = Client::new(&config.node)?;
-            match (client.catalogue().await, client.params().await) {
-                (Ok(catalogue), Ok(params)) => {
-                    bench::estimate(&mut report, &catalogue, &params.verification);
-                }
-                (Err(error), _) | (_, Err(error)) => eprintln!("note: {error}"),
-            }
-            if json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
-            } else {
-                print!("{}", report.table());
-            }
-        }
-        Verb::Replay { challenge } => {
-            let case = replay::read(&challenge, &Client::new(&config.node)?).await?;
-            let mut chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
-            eprintln!("replaying on {}", chosen.why);
-            let engine = chosen.engines.first_mut().context("there is no engine")?;
-            let found = replay::replay(&case, engine.as_mut())?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&found)?);
-            } else {
-                for one in &found {
-                    let word = if one.right { "right" } else { "WRONG" };
-                    println!(
-                        "processor {}: {word}, committed {}, computed {}",
-                        one.processor, one.committed, one.computed
-                    );
-                }
-            }
-            if !found.iter().all(|one| one.right) {
-                return Ok(ExitCode::from(1));
-            }
-        }
+        Verb::Bench(options) => return measure(&config, &options, json).await,
+        Verb::Replay { challenge } => return replay(&config, &challenge, json).await,
         Verb::Keys { verb } => {
             let account = match verb {
                 KeysVerb::New => keys::create(&config.wallet)?,
@@ -187,6 +142,66 @@ async fn act(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Verb::Config => print!("{}", toml::to_string_pretty(&config)?),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(
+    config: &Config,
+    options: &bench::Options,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let say = |text: &str| eprintln!("{text}");
+    let rules = match &options.catalogue {
+        Some(path) => Ok(bench::read_catalogue(path)?),
+        None => {
+            let client = Client::new(&config.node)?;
+            match (client.catalogue().await, client.params().await) {
+                (Ok(catalogue), Ok(params)) => Ok((catalogue, params.verification)),
+                (Err(error), _) | (_, Err(error)) => Err(format!(
+                    "{error}; or name a catalogue with --catalogue FILE"
+                )),
+            }
+        }
+    };
+    let mut report = bench::measure(config.backend, options, &say)?;
+    bench::grade(&mut report, rules);
+    if !options.calibrate {
+        if json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            print!("{report}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if report.entries.is_empty() {
+        anyhow::bail!(
+            "no card has run a pulse whose openings are right, so there is nothing to calibrate: {}",
+            report.why_no_entry()
+        );
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report.entries)?);
+    } else {
+        for entry in &report.entries {
+            print!("{}", entry.toml()?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(config: &Config, what: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let case = replay::read(what, &Client::new(&config.node)?).await?;
+    let mut chosen = backend::choose(config.backend, 1).map_err(anyhow::Error::msg)?;
+    eprintln!("replaying on {}", chosen.why);
+    let found = replay::replay(&case, &mut chosen)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        for one in &found {
+            println!("{one}");
+        }
+    }
+    let right = found.iter().all(|one| one.right);
+    Ok(ExitCode::from(u8::from(!right)))
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {

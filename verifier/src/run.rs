@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use io_client::Wallet;
+use io_types::catalogue::Catalogue;
+use io_types::params::VerificationParams;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -51,7 +53,7 @@ pub async fn run_on<C: Chain>(
     drop(chosen);
     let records = Records::open(&config.data.join("challenges"))?;
     tokio::pin!(stop);
-    let (chain_id, catalogue) = tokio::select! {
+    let (chain_id, rules) = tokio::select! {
         first = first_look(&chain) => first,
         () = &mut stop => return Ok(()),
     };
@@ -64,7 +66,7 @@ pub async fn run_on<C: Chain>(
         inbox,
         workers_max: config.workers_max,
     };
-    let (judge, results) = Judge::new(chain, config, roster, records, catalogue);
+    let (judge, results) = Judge::new(chain, config, roster, records, rules);
     let serving = tokio::spawn(server.serve(listener));
     let result = tokio::select! {
         result = judge.run(inbound, results) => result.map_err(anyhow::Error::from),
@@ -76,12 +78,12 @@ pub async fn run_on<C: Chain>(
 }
 
 /// Waits for the node.
-async fn first_look<C: Chain>(chain: &C) -> (String, io_types::catalogue::Catalogue) {
+async fn first_look<C: Chain>(chain: &C) -> (String, (Catalogue, VerificationParams)) {
     loop {
         let seen = async {
             Ok::<_, io_client::ClientError>((
                 chain.status().await?.chain_id,
-                chain.catalogue().await?,
+                (chain.catalogue().await?, chain.params().await?.verification),
             ))
         };
         match seen.await {

@@ -317,6 +317,7 @@ async fn an_honest_worker_passes() {
     assert!(body.replayed, "every answer is replayed here");
     assert!(body.phase_a_ms < 60_000 && body.phase_b_ms < 60_000);
     assert_ne!(body.transcript, Hash::ZERO);
+    assert_eq!(body.class, Some(fake::class().id), "the times show it");
     for step in [
         "commit_nonce",
         "commit_verdict",

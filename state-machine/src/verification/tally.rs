@@ -2,11 +2,10 @@
 
 use io_types::Amount;
 use io_types::action::{Verdict, VerdictBody};
+use io_types::class::class_shown;
 use io_types::row::{Challenge, DrawnVerifier, Outcome};
 
 use crate::context::BlockContext;
-
-use super::class::class_shown;
 
 /// ⌈2q/3⌉: how many of `drawn` decide.
 pub fn two_thirds(drawn: usize) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`amount`], [`asset`], [`id`], [`time`]: money, names, clocks
-//! - [`catalogue`], [`params`], [`genesis`]: what a network is made of
+//! - [`catalogue`], [`params`], [`genesis`]: what a network is made of; [`class`]: which class a run has shown
 //! - [`action`], [`transaction`], [`codec`]: what people sign, and its one encoding
 //! - [`rejection`], [`event`]: what came of it
 //! - [`row`]: what the state holds
@@ -14,6 +14,7 @@ pub mod amount;
 pub mod api;
 pub mod asset;
 pub mod catalogue;
+pub mod class;
 pub mod codec;
 pub mod consensus;
 pub mod event;

@@ -75,8 +75,8 @@ impl fmt::Display for EngineError {
                 f,
                 "{bytes} bytes of memory are not free: stop what else uses it"
             ),
-            Self::NotFilled => write!(f, "phase A has not run"),
-            Self::NotWalked => write!(f, "phase B has not run"),
+            Self::NotFilled => write!(f, "phase A has not run: fill first"),
+            Self::NotWalked => write!(f, "phase B has not run: walk first"),
             Self::Hardware { step, row, column } => write!(
                 f,
                 "the processor computed step {step} row {row} column {column} wrongly: \
@@ -122,13 +122,37 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// Invalid parameters, too little memory, or a device that fails.
-    fn fill(&mut self, params: &Params, seed: &Seed) -> Result<FillRoots, EngineError>;
+    fn fill(&mut self, params: &Params, seed: &Seed) -> Result<FillRoots, EngineError> {
+        self.fill_watched(params, seed, &mut |_step, _digest| {})
+    }
+
+    /// Phase A with each step's digest reported as it comes, which may take longer than [`Engine::fill`].
+    ///
+    /// # Errors
+    /// Those of [`Engine::fill`].
+    fn fill_watched(
+        &mut self,
+        params: &Params,
+        seed: &Seed,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<FillRoots, EngineError>;
 
     /// Phase B over the fill.
     ///
     /// # Errors
     /// [`EngineError::NotFilled`], too little memory, or a device that fails.
-    fn walk(&mut self) -> Result<WalkRoots, EngineError>;
+    fn walk(&mut self) -> Result<WalkRoots, EngineError> {
+        self.walk_watched(&mut |_segment, _digest| {})
+    }
+
+    /// Phase B with each segment's digest reported as it comes, which may take longer than [`Engine::walk`].
+    ///
+    /// # Errors
+    /// Those of [`Engine::walk`].
+    fn walk_watched(
+        &mut self,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<WalkRoots, EngineError>;
 
     /// Openings of drawn places. In a deep run (M > K) phase A is replayed for results that are no longer held.
     ///

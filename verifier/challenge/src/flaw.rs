@@ -66,8 +66,14 @@ impl fmt::Display for PartError {
         match self {
             Self::Missing => write!(f, "is missing"),
             Self::Unexpected => write!(f, "must not be there"),
-            Self::Bytes { expected, got } => write!(f, "has {got} bytes, not {expected}"),
-            Self::Path { expected, got } => write!(f, "has a path of {got}, not {expected}"),
+            Self::Bytes { expected, got } => write!(
+                f,
+                "has {got} bytes, not the {expected} that the parameters fix"
+            ),
+            Self::Path { expected, got } => write!(
+                f,
+                "has a path of {got} values, not the {expected} that the parameters fix"
+            ),
             Self::Root => write!(f, "does not lead to what was committed"),
         }
     }

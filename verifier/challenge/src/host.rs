@@ -197,14 +197,21 @@ impl<K: Kernels> Engine for HostEngine<K> {
         self.kernels.name()
     }
 
-    fn fill(&mut self, params: &Params, seed: &Seed) -> Result<FillRoots, EngineError> {
+    fn fill_watched(
+        &mut self,
+        params: &Params,
+        seed: &Seed,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<FillRoots, EngineError> {
         self.held = None;
         let shape = params.shape()?;
         let mut ring = Ring::start(&self.kernels, &shape, seed, params.kept)?;
         let mut digests = Vec::with_capacity(to_usize(u64::from(params.steps)));
         for step in 0..params.steps {
             let bytes = ring.step(&self.kernels, &shape, seed, step)?;
-            digests.push(self.kernels.digest(bytes));
+            let digest = self.kernels.digest(bytes);
+            each(step, &digest);
+            digests.push(digest);
         }
         let root_a = root_a(&digests);
         self.held = Some(Held {
@@ -218,7 +225,10 @@ impl<K: Kernels> Engine for HostEngine<K> {
         Ok(FillRoots { digests, root_a })
     }
 
-    fn walk(&mut self) -> Result<WalkRoots, EngineError> {
+    fn walk_watched(
+        &mut self,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<WalkRoots, EngineError> {
         let held = self.held.as_mut().ok_or(EngineError::NotFilled)?;
         let Held {
             shape,
@@ -237,9 +247,11 @@ impl<K: Kernels> Engine for HostEngine<K> {
         WalkKey::derive(seed, root_a).start_all(&mut table);
         let mut tables = Vec::new();
         let mut segments = Vec::new();
-        for _ in 0..shape.segments() {
+        for segment in 0..shape.segments() {
             self.kernels.advance(&fill, &mut table);
-            segments.push(self.kernels.digest(&table));
+            let digest = self.kernels.digest(&table);
+            each(segment, &digest);
+            segments.push(digest);
             let mut copy = buffer(shape.table_bytes())?;
             copy.copy_from_slice(&table);
             tables.push(copy);

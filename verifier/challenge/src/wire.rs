@@ -39,7 +39,10 @@ impl fmt::Display for WireError {
             Self::Kind(Some(kind)) => write!(f, "a proof begins with 0 or 1, not with {kind}"),
             Self::Kind(None) => write!(f, "a proof has at least one byte, none was given"),
             Self::Length { expected, got } => {
-                write!(f, "{expected} bytes are expected, {got} were given")
+                write!(
+                    f,
+                    "{expected} bytes are expected, {got} were given: parameters and places fix the length"
+                )
             }
             Self::Frame(got) => write!(
                 f,

@@ -4,9 +4,8 @@
 //! that this machine has (asked at run time), digests and walkers on all threads. It serves suppliers' tests, the local
 //! network and verifiers without a GPU; it is no way to pass as a GPU, which the deadlines see to.
 //!
-//! On x86-64 the products have kernels of their own. On other processors they are the scalar ones, which the compiler
-//! turns into the vector instructions of the target's baseline (NEON on aarch64), so that no unsafe code that this
-//! project cannot run stands here.
+//! On x86-64 and aarch64 the products have kernels of their own. On other processors they are the scalar ones, of which the
+//! compiler makes what the target's baseline has.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -15,7 +14,7 @@
     reason = "sizes are checked powers of two; a wrong index here is a bug that the comparison with the scalar engine finds"
 )]
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::sync::Mutex;
 
 use io_challenge::{
@@ -24,7 +23,9 @@ use io_challenge::{
 };
 use rayon::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod product;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -49,6 +50,12 @@ pub enum Level {
     /// 512-bit `vpdpbusd`, which does not saturate; one side is shifted by 128 and the shift taken back.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// 128-bit `smull` and `sadalp`, which add pairs of products in 32 bits.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// 128-bit `sdot`, four products for each sum.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 impl Level {
@@ -56,7 +63,7 @@ impl Level {
     #[must_use]
     pub fn available() -> Vec<Self> {
         #[cfg_attr(
-            not(target_arch = "x86_64"),
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
             expect(unused_mut, reason = "there is only one level")
         )]
         let mut levels = vec![Self::Scalar];
@@ -64,6 +71,11 @@ impl Level {
         {
             levels.extend(x86::Avx2::found().map(|_| Self::Avx2));
             levels.extend(x86::Avx512Vnni::found().map(|_| Self::Avx512Vnni));
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            levels.extend(aarch64::Neon::found().map(|_| Self::Neon));
+            levels.extend(aarch64::NeonDot::found().map(|_| Self::NeonDot));
         }
         levels
     }
@@ -77,6 +89,10 @@ impl Level {
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => "AVX-512 VNNI",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => "NEON dot product",
         }
     }
 }
@@ -87,7 +103,7 @@ pub struct Simd {
     level: Level,
     name: String,
     /// The older matrix in the order in which the kernel reads it; kept so that a step does not allocate.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     packed: Mutex<Vec<u32>>,
 }
 
@@ -120,7 +136,7 @@ impl Simd {
         Self {
             level,
             name,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
             packed: Mutex::new(Vec::new()),
         }
     }
@@ -136,6 +152,10 @@ pub fn spin(level: Level, rounds: u32) -> u64 {
         Level::Avx2 => x86::Avx2::found().map_or(0, |tile| tile.spin(rounds)),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512Vnni => x86::Avx512Vnni::found().map_or(0, |tile| tile.spin(rounds)),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => aarch64::Neon::found().map_or(0, |tile| tile.spin(rounds)),
+        #[cfg(target_arch = "aarch64")]
+        Level::NeonDot => aarch64::NeonDot::found().map_or(0, |tile| tile.spin(rounds)),
     }
 }
 
@@ -177,7 +197,7 @@ impl Kernels for Simd {
         out: &mut [u8],
     ) {
         // A panic of another thread cannot leave half a packed matrix behind: each use packs anew.
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         let mut packed = self
             .packed
             .lock()
@@ -199,6 +219,30 @@ impl Kernels for Simd {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => {
                 if let Some(tile) = x86::Avx512Vnni::found() {
+                    return product::multiply(
+                        &tile,
+                        size,
+                        *requantiser,
+                        (newer, older, out),
+                        &mut packed,
+                    );
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => {
+                if let Some(tile) = aarch64::Neon::found() {
+                    return product::multiply(
+                        &tile,
+                        size,
+                        *requantiser,
+                        (newer, older, out),
+                        &mut packed,
+                    );
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonDot => {
+                if let Some(tile) = aarch64::NeonDot::found() {
                     return product::multiply(
                         &tile,
                         size,

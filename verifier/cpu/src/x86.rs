@@ -1,5 +1,5 @@
-//! Tiles for x86-64. The only unsafe code of this crate: loads and stores of whole registers, and the calls that enter
-//! functions compiled for instructions which the machine was asked for.
+//! Tiles for x86-64. With `aarch64.rs` the only unsafe code of this crate: loads and stores of whole registers, and the calls
+//! that enter functions compiled for instructions which the machine was asked for.
 
 #![expect(
     unsafe_code,

@@ -1,9 +1,9 @@
 // A CUDA driver without a card, for tests: the calls that this crate makes, host memory for device memory, and the
-// emulated kernels for launches. Built as libcuda.so by `verifier/gpu/tests/card.rs`, which runs its suite on it; it shows
+// emulated kernels for launches. Built as libcuda.so by the tests `emulated_*`, which run the suite for cards on it; it shows
 // that the host's side of the engine is right, and nothing about speed.
 //
 // IO_EMULATED_CARDS (default 2), IO_EMULATED_VERSION (12080), IO_EMULATED_CAPABILITY (90), IO_EMULATED_MEMORY (bytes) say
-// what it shows; IO_EMULATED_LOST=n loses the card at launch n, IO_EMULATED_FLIP=n flips bits in the n-th product.
+// what it shows; IO_EMULATED_PART=1 shows a part of a split card; IO_EMULATED_LOST=n loses the card at launch n, IO_EMULATED_FLIP=n flips bits in the n-th product.
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -38,7 +38,8 @@ API cuDeviceGet(int* device, int ordinal) {
     return ordinal < setting("IO_EMULATED_CARDS", 2) ? (*device = ordinal, SUCCESS) : INVALID_DEVICE;
 }
 API cuDeviceGetName(char* name, int length, int device) {
-    return snprintf(name, length, "Emulated card %d", device), SUCCESS;
+    const char* part = setting("IO_EMULATED_PART", 0) ? " MIG 1g.10gb" : "";
+    return snprintf(name, length, "Emulated card %d%s", device, part), SUCCESS;
 }
 API cuDeviceGetUuid(char* bytes, int device) {
     for (int i = 0; i < 16; i++) bytes[i] = (char)(0xE0 + i);
@@ -47,8 +48,8 @@ API cuDeviceGetUuid(char* bytes, int device) {
 API cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = memory_bytes(), SUCCESS; }
 API cuDeviceGetAttribute(int* value, int attribute, int) {
     int capability = (int)setting("IO_EMULATED_CAPABILITY", 90);
-    // Multiprocessors, and the two parts of the compute capability; nothing else is supported.
-    *value = attribute == 16 ? 3 : attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : 0;
+    // Multiprocessors, their clock, and the two parts of the compute capability; nothing else is supported.
+    *value = attribute == 16 ? 3 : attribute == 13 ? 1980000 : attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : 0;
     return SUCCESS;
 }
 API cuDevicePrimaryCtxRetain(void** context, int device) { return *context = (void*)(uintptr_t)(device + 1), SUCCESS; }

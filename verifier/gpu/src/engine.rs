@@ -18,6 +18,9 @@ use crate::ring::Ring;
 use crate::source::DeviceSource;
 use crate::walked::Walked;
 
+/// Hears of each step or segment and its digest.
+pub(crate) type Watcher<'a> = &'a mut dyn FnMut(u32, &Digest);
+
 /// One card. See [`Engine`] for the order of calls.
 #[derive(Debug)]
 pub struct CudaEngine {
@@ -66,7 +69,9 @@ impl CudaEngine {
             return Err(GpuError::DeviceTooOld { name, major, minor });
         }
         let uuid = uuid(&context)?;
-        if facts::of_uuid(&uuid).is_some_and(|card| card.mig == Some(true)) {
+        // The driver's own name says it too, where NVML is missing or shows the whole card under another UUID.
+        let is_part = name.split(' ').any(|word| word == "MIG");
+        if is_part || facts::of_uuid(&uuid).is_some_and(|card| card.mig == Some(true)) {
             return Err(GpuError::Mig { uuid });
         }
         let kernels = Kernels::load(
@@ -100,20 +105,34 @@ impl CudaEngine {
             .map_err(refused("asking its memory"))? as u64)
     }
 
-    /// Multiprocessors and their highest clock in kHz, from which the datasheet's rate follows.
+    /// Dense int8 operations in a second by the datasheet: multiprocessors, times what one of this compute capability does
+    /// in a clock, times the highest clock. `None` where that is not known.
     ///
     /// # Errors
     /// A card that was lost.
-    pub fn multiprocessors(&self) -> Result<(i32, i32), GpuError> {
+    pub fn peak_ops(&self) -> Result<Option<u64>, GpuError> {
         let ask = |attribute| {
-            self.context
+            let value = self
+                .context
                 .attribute(attribute)
-                .map_err(refused("asking its clocks"))
+                .map_err(refused("asking its clocks"))?;
+            Ok(u64::try_from(value).unwrap_or(0))
         };
-        Ok((
-            ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-            ask(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?,
-        ))
+        let capability = self
+            .context
+            .compute_capability()
+            .map_err(refused("asking what it can do"))?;
+        let in_a_clock = match capability {
+            (8, 0) => 4096,
+            (8, 6 | 9) | (12, _) => 2048,
+            (9, 0) => 8192,
+            (10, 0) => 16_384,
+            (10, 3) => 512,
+            _ => return Ok(None),
+        };
+        let count = ask(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let clock_khz = ask(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?;
+        Ok(Some(count * clock_khz * 1000 * in_a_clock).filter(|peak| *peak > 0))
     }
 
     /// Refuses a run for which the card has not the memory, before anything is allocated.
@@ -201,6 +220,55 @@ impl CudaEngine {
         Ok(found)
     }
 
+    /// Phase A. A watcher hears of every step, for which the card is waited for each time.
+    fn fill_with(
+        &mut self,
+        params: &Params,
+        seed: &Seed,
+        mut watcher: Option<Watcher<'_>>,
+    ) -> Result<FillRoots, EngineError> {
+        self.held = None;
+        let shape = params.shape()?;
+        self.room(Ring::bytes(&shape, params.kept))?;
+        let ring = Ring::new(&self.context, &shape, params.kept)?;
+        ring.expand(&self.kernels, &shape, seed)?;
+        for step in 0..params.steps {
+            ring.step(&self.kernels, &shape, seed, step)?;
+            if let Some(each) = &mut watcher {
+                for digest in ring.digests(&self.kernels, step, 1)? {
+                    each(step, &digest);
+                }
+            }
+        }
+        let digests = ring.digests(&self.kernels, 0, params.steps)?;
+        let root_a = root_a(&digests);
+        let held = Held {
+            shape,
+            seed: *seed,
+            ring,
+            digests: digests.clone(),
+            root_a,
+            walked: None,
+        };
+        self.self_check(&held)?;
+        self.held = Some(held);
+        Ok(FillRoots { digests, root_a })
+    }
+
+    /// Phase B. A watcher hears of every segment, for which the card is waited for after each batch of them.
+    fn walk_with(&mut self, watcher: Option<Watcher<'_>>) -> Result<WalkRoots, EngineError> {
+        let held = self.held.as_ref().ok_or(EngineError::NotFilled)?;
+        self.room(Walked::bytes(&held.shape))?;
+        let key = WalkKey::derive(&held.seed, &held.root_a);
+        let walked = Walked::walk(&self.kernels, &held.shape, &held.ring, &key, watcher)?;
+        let segments = walked.segments.clone();
+        if let Some(held) = &mut self.held {
+            held.walked = Some(walked);
+        }
+        let root_b = root_b(&segments);
+        Ok(WalkRoots { segments, root_b })
+    }
+
     pub(crate) fn kernels(&self) -> &Kernels {
         &self.kernels
     }
@@ -236,40 +304,27 @@ impl Engine for CudaEngine {
     }
 
     fn fill(&mut self, params: &Params, seed: &Seed) -> Result<FillRoots, EngineError> {
-        self.held = None;
-        let shape = params.shape()?;
-        self.room(Ring::bytes(&shape, params.kept))?;
-        let ring = Ring::new(&self.context, &shape, params.kept)?;
-        ring.expand(&self.kernels, &shape, seed)?;
-        for step in 0..params.steps {
-            ring.step(&self.kernels, &shape, seed, step)?;
-        }
-        let digests = ring.digests(&self.kernels, 0, params.steps)?;
-        let root_a = root_a(&digests);
-        let held = Held {
-            shape,
-            seed: *seed,
-            ring,
-            digests: digests.clone(),
-            root_a,
-            walked: None,
-        };
-        self.self_check(&held)?;
-        self.held = Some(held);
-        Ok(FillRoots { digests, root_a })
+        self.fill_with(params, seed, None)
+    }
+
+    fn fill_watched(
+        &mut self,
+        params: &Params,
+        seed: &Seed,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<FillRoots, EngineError> {
+        self.fill_with(params, seed, Some(each))
     }
 
     fn walk(&mut self) -> Result<WalkRoots, EngineError> {
-        let held = self.held.as_ref().ok_or(EngineError::NotFilled)?;
-        self.room(Walked::bytes(&held.shape))?;
-        let key = WalkKey::derive(&held.seed, &held.root_a);
-        let walked = Walked::walk(&self.kernels, &held.shape, &held.ring, &key)?;
-        let segments = walked.segments.clone();
-        if let Some(held) = &mut self.held {
-            held.walked = Some(walked);
-        }
-        let root_b = root_b(&segments);
-        Ok(WalkRoots { segments, root_b })
+        self.walk_with(None)
+    }
+
+    fn walk_watched(
+        &mut self,
+        each: &mut dyn FnMut(u32, &Digest),
+    ) -> Result<WalkRoots, EngineError> {
+        self.walk_with(Some(each))
     }
 
     fn open(&mut self, draw: &Draw) -> Result<Openings, EngineError> {

@@ -28,7 +28,7 @@ pub enum GpuError {
     BrokenDriver(String),
     /// No card has this number.
     #[error(
-        "there is no card {ordinal}, the driver shows {count}: check CUDA_VISIBLE_DEVICES and nvidia-smi"
+        "there is no card {ordinal}, the driver shows {count}: check CUDA_VISIBLE_DEVICES and nvidia-smi, and that MIG is off"
     )]
     NoDevice {
         /// The card asked for.
@@ -89,7 +89,9 @@ pub enum GpuError {
         code: String,
     },
     /// The driver refused something else.
-    #[error("the driver refused {during} ({code})")]
+    #[error(
+        "the driver refused {during} ({code}): restart the machine; if it happens again, report it with the card and the driver's version"
+    )]
     Driver {
         /// What was going on.
         during: &'static str,

@@ -29,8 +29,29 @@ pub struct Measure {
     pub rounds: u32,
     /// How often a kernel is called for one time; more than once where a call takes less than milliseconds.
     pub repeat: u32,
-    /// Whether to fill nine tenths of the memory and run a whole pulse.
-    pub pulse: bool,
+    /// How many whole pulses to run, one after the other; 0 for none.
+    pub pulses: u32,
+    /// Bytes of which a pulse fills nine tenths; the card's memory where that is less, so `u64::MAX` for a real pulse.
+    pub pulse_bytes: u64,
+    /// Walkers of a pulse; 2^18 for a real one.
+    pub walkers: u32,
+}
+
+impl Measure {
+    /// What the bars of the design want of a card: a warm-up of 30 s, 10 rounds, one whole pulse.
+    #[must_use]
+    pub const fn of_card(ordinal: usize, size: u32) -> Self {
+        Self {
+            ordinal,
+            size,
+            warm_up: Duration::from_secs(30),
+            rounds: 10,
+            repeat: 1,
+            pulses: 1,
+            pulse_bytes: u64::MAX,
+            walkers: 1 << 18,
+        }
+    }
 }
 
 /// What was measured. Times in nanoseconds, medians; rates follow from them.
@@ -42,6 +63,11 @@ pub struct Measured {
     pub uuid: String,
     /// CUDA version of the driver, as 1000·major + 10·minor.
     pub cuda: i32,
+    /// Device memory in bytes.
+    pub memory_bytes: u64,
+    /// The datasheet's dense int8 operations in a second, from multiprocessors and their highest clock, where the rate of
+    /// this compute capability is known.
+    pub peak_ops: Option<u64>,
     /// N of the products.
     pub size: u32,
     /// One step of the portable product.
@@ -60,8 +86,26 @@ pub struct Measured {
     pub copy_ns: u64,
     /// From opening the card to the end of the first step, the driver's compiler included.
     pub start_ns: u64,
-    /// The whole pulse, if asked for.
-    pub pulse: Option<Pulse>,
+    /// The whole pulses that were asked for, in order, up to the first that failed.
+    pub pulses: Vec<Pulse>,
+    /// Why that one failed. What was measured before it stands.
+    pub pulse_failed: Option<String>,
+}
+
+impl Measured {
+    /// One step of the product that the card uses in a challenge.
+    #[must_use]
+    pub fn step_ns(&self) -> u64 {
+        self.hopper_ns.unwrap_or(self.portable_ns)
+    }
+
+    /// The pulse whose two phases together are the median.
+    #[must_use]
+    pub fn median_pulse(&self) -> Option<Pulse> {
+        let mut pulses = self.pulses.clone();
+        pulses.sort_by_key(|pulse| pulse.fill_ns.saturating_add(pulse.walk_ns));
+        pulses.get(pulses.len() / 2).copied()
+    }
 }
 
 /// A whole pulse on nine tenths of the memory.
@@ -175,7 +219,9 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
         warm_up,
         rounds,
         repeat,
-        pulse,
+        pulses,
+        pulse_bytes,
+        walkers,
     } = *options;
     let params = Params {
         size,
@@ -188,7 +234,6 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
     let mut best = CudaEngine::open(ordinal)?;
     let bench = Bench::new(&best, &shape, repeat)?;
     let start_ns = nanoseconds(start);
-    let hopper = best.kernels().product_kind() == Product::Hopper;
     let portable = CudaEngine::open_with(ordinal, Some(Product::Portable))?;
     // A yardstick that does not work is one that the machine does not have; the reason is kept.
     let (yardstick, cublaslt_missing) = match Yardstick::new(best.context(), size) {
@@ -200,56 +245,86 @@ pub fn measure(options: &Measure) -> Result<Measured, EngineError> {
         .as_ref()
         .map(|yardstick| Buffer::new(best.context(), yardstick.sums_bytes()))
         .transpose()?;
-
+    let anchor = yardstick.as_ref().zip(sums.as_ref());
     let warm = Instant::now();
     while warm.elapsed() < warm_up {
         bench.product(&best)?;
         wait(&best)?;
     }
-    let (mut portable_ns, mut hopper_ns, mut cublaslt_ns) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut digest_ns, mut copy_ns) = (Vec::new(), Vec::new());
-    let ring = Ring::new(best.context(), &shape, 0)?;
-    for _ in 0..rounds {
-        portable_ns.push(bench.time(&portable, &|| bench.product(&portable))?);
-        if hopper {
-            hopper_ns.push(bench.time(&best, &|| bench.product(&best))?);
+    let times = take_turns(&bench, (&best, &portable), anchor, rounds)?;
+    let cublaslt_wrong = anchor
+        .map(|(yardstick, sums)| compare(&best, &bench, yardstick, sums))
+        .transpose()?;
+    drop((bench, sums, yardstick, portable));
+    let memory_bytes = best.memory_bytes()?;
+    let pulse = Params::for_memory(0, size, memory_bytes.min(pulse_bytes), walkers);
+    let (mut done, mut pulse_failed) = (Vec::new(), None);
+    for round in 0..pulses {
+        match run_pulse(&mut best, &pulse, round) {
+            Ok(pulse) => done.push(pulse),
+            Err(error) => {
+                pulse_failed = Some(error.to_string());
+                break;
+            }
         }
-        if let (Some(yardstick), Some(sums)) = (&yardstick, &sums) {
-            let (newer, older, sums) =
-                (bench.newer.address(), bench.older.address(), sums.address());
-            let stream = &best.kernels().stream;
-            cublaslt_ns.push(bench.time(&best, &|| yardstick.product(stream, newer, older, sums))?);
-        }
-        digest_ns.push(bench.time(&best, &|| {
-            ring.digest_of(best.kernels(), &shape, bench.out.address())
-        })?);
-        let stream = &best.kernels().stream;
-        copy_ns.push(bench.time(&best, &|| copy(stream, &bench.newer, &bench.out))?);
     }
-    let cublaslt_wrong = match (&yardstick, &sums) {
-        (Some(yardstick), Some(sums)) => Some(compare(&best, &bench, yardstick, sums)?),
-        (None | Some(_), None | Some(_)) => None,
-    };
-    drop((bench, ring, sums, yardstick, portable));
     Ok(Measured {
         card: best.name().to_owned(),
         uuid: best.uuid().to_owned(),
         cuda: version(),
+        memory_bytes,
+        peak_ops: best.peak_ops()?,
         size,
-        portable_ns: median(portable_ns),
-        hopper_ns: hopper.then(|| median(hopper_ns)),
-        cublaslt_ns: (!cublaslt_ns.is_empty()).then(|| median(cublaslt_ns)),
+        portable_ns: median(times.portable),
+        hopper_ns: (!times.hopper.is_empty()).then(|| median(times.hopper)),
+        cublaslt_ns: (!times.cublaslt.is_empty()).then(|| median(times.cublaslt)),
         cublaslt_missing,
         cublaslt_wrong,
-        digest_ns: median(digest_ns),
-        copy_ns: median(copy_ns),
+        digest_ns: median(times.digest),
+        copy_ns: median(times.copy),
         start_ns,
-        pulse: if pulse {
-            Some(run_pulse(&mut best, size)?)
-        } else {
-            None
-        },
+        pulses: done,
+        pulse_failed,
     })
+}
+
+#[derive(Default)]
+struct Times {
+    portable: Vec<u64>,
+    hopper: Vec<u64>,
+    cublaslt: Vec<u64>,
+    digest: Vec<u64>,
+    copy: Vec<u64>,
+}
+
+/// In each round every kernel has one turn, on the same data.
+fn take_turns(
+    bench: &Bench,
+    (best, portable): (&CudaEngine, &CudaEngine),
+    anchor: Option<(&Yardstick, &Buffer)>,
+    rounds: u32,
+) -> Result<Times, GpuError> {
+    let mut times = Times::default();
+    let ring = Ring::new(best.context(), &bench.shape, 0)?;
+    let stream = &best.kernels().stream;
+    let (newer, older) = (bench.newer.address(), bench.older.address());
+    for _ in 0..rounds {
+        let time = bench.time(portable, &|| bench.product(portable))?;
+        times.portable.push(time);
+        if best.kernels().product_kind() == Product::Hopper {
+            let time = bench.time(best, &|| bench.product(best))?;
+            times.hopper.push(time);
+        }
+        if let Some((yardstick, sums)) = anchor {
+            let multiply = || yardstick.product(stream, newer, older, sums.address());
+            times.cublaslt.push(bench.time(best, &multiply)?);
+        }
+        let digest = || ring.digest_of(best.kernels(), &bench.shape, bench.out.address());
+        times.digest.push(bench.time(best, &digest)?);
+        let copied = || copy(stream, &bench.newer, &bench.out);
+        times.copy.push(bench.time(best, &copied)?);
+    }
+    Ok(times)
 }
 
 /// Compares the library's last panel with the card's own result, by a row of each hundred.
@@ -282,10 +357,12 @@ fn compare(
     Ok((wrong, compared))
 }
 
-fn run_pulse(engine: &mut CudaEngine, size: u32) -> Result<Pulse, EngineError> {
-    let params = Params::for_memory(0, size, engine.memory_bytes()?, 1 << 18);
+fn run_pulse(engine: &mut CudaEngine, params: &Params, round: u32) -> Result<Pulse, EngineError> {
+    let mut seed = *SEED.as_bytes();
+    seed[..4].copy_from_slice(&round.to_le_bytes());
+    let seed = Seed::from_bytes(seed);
     let start = Instant::now();
-    let fill = engine.fill(&params, &SEED)?;
+    let fill = engine.fill(params, &seed)?;
     let fill_ns = nanoseconds(start);
     let start = Instant::now();
     let walk = engine.walk()?;
@@ -300,7 +377,7 @@ fn run_pulse(engine: &mut CudaEngine, size: u32) -> Result<Pulse, EngineError> {
         verifier: &[1; 32],
     };
     let draw =
-        Draw::derive(&params, &input).map_err(|error| EngineError::Device(Box::new(error)))?;
+        Draw::derive(params, &input).map_err(|error| EngineError::Device(Box::new(error)))?;
     let start = Instant::now();
     let openings = engine.open(&draw)?;
     let open_ns = nanoseconds(start);
@@ -309,10 +386,10 @@ fn run_pulse(engine: &mut CudaEngine, size: u32) -> Result<Pulse, EngineError> {
         root_a: fill.root_a,
         root_b: walk.root_b,
     };
-    let opens = check_openings(&params, &SEED, &roots, &draw, &openings).is_ok();
+    let opens = check_openings(params, &seed, &roots, &draw, &openings).is_ok();
     let walk_bytes = u64::from(params.reads) * u64::from(params.walkers) * 128;
     Ok(Pulse {
-        params,
+        params: *params,
         fill_ns,
         walk_ns,
         walk_bytes,

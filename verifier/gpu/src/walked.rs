@@ -3,6 +3,7 @@
 use io_challenge::{Digest, Shape, WalkKey};
 
 use crate::driver::Buffer;
+use crate::engine::Watcher;
 use crate::error::GpuError;
 use crate::kernels::{FillView, Kernels};
 use crate::ring::{Ring, digests, key, scratch_half};
@@ -37,6 +38,7 @@ impl Walked {
         shape: &Shape,
         ring: &Ring,
         walk_key: &WalkKey,
+        mut watcher: Option<Watcher<'_>>,
     ) -> Result<Self, GpuError> {
         let context = kernels.stream.context();
         let (walkers, segments) = (shape.params().walkers, shape.segments());
@@ -64,6 +66,16 @@ impl Walked {
             kernels.chunks(tables.address(), count, chunks, batch)?;
             let root = roots.at(u64::from(first) * 32);
             kernels.climb(batch, (count, chunks), (root, 0), (scratch.address(), half))?;
+            if let Some(each) = &mut watcher {
+                let bytes = roots.read(
+                    &kernels.stream,
+                    u64::from(first) * 32,
+                    u64::from(count) * 32,
+                )?;
+                for (segment, digest) in (first..).zip(digests(&bytes)) {
+                    each(segment, &digest);
+                }
+            }
             from = tables.at(u64::from(count - 1) * table);
             first += count;
         }

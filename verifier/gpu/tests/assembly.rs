@@ -1,12 +1,13 @@
 //! The PTX is what its hash says, no newer than old drivers load, and assembles for every architecture that it is meant
 //! for: no spills in the timed kernels, and the tensor instructions are there.
 //!
-//! The assembler is a package that `kernels/build --tools` installs. Where it is not installed, the tests that need it say
-//! so by name and do nothing.
+//! The assembler is a package that `./dev setup` installs by `kernels/build --tools`. Where it is not installed, the tests
+//! that need it say so by name and do nothing, except in CI, where they fail.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use io_gpu::{HOPPER_PTX, PORTABLE_PTX};
 
@@ -38,6 +39,9 @@ fn kernels() -> PathBuf {
 }
 
 /// A file of the tools folder; `None`, said aloud, where it is not installed.
+///
+/// # Panics
+/// In CI, where a check that is left out must be seen.
 fn tool(test: &str, path: &str) -> Option<PathBuf> {
     let home = std::env::var_os("HOME")
         .map(PathBuf::from)
@@ -48,6 +52,10 @@ fn tool(test: &str, path: &str) -> Option<PathBuf> {
     if program.exists() {
         return Some(program);
     }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{path} is not installed; run ./dev setup"
+    );
     skip(
         test,
         &format!("{path} is not installed; verifier/gpu/kernels/build --tools installs it"),
@@ -105,15 +113,35 @@ fn the_ptx_loads_on_drivers_since_cuda_12_0() {
     }
 }
 
-/// Assembles and gives ptxas's report.
-fn assemble(test: &str, ptxas: &Path, name: &str, architecture: &str) -> (PathBuf, String) {
-    let out =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.{name}.{architecture}.cubin"));
+/// One PTX for one architecture.
+struct Assembled {
+    name: &'static str,
+    architecture: &'static str,
+    cubin: PathBuf,
+    report: String,
+}
+
+/// Every PTX for each of its architectures, assembled once; `None`, said aloud, without the assembler.
+fn assembled(test: &str) -> Option<&'static [Assembled]> {
+    static ALL: OnceLock<Vec<Assembled>> = OnceLock::new();
+    let ptxas = tool(test, "checkers/nvidia/cuda_nvcc/bin/ptxas")?;
+    Some(ALL.get_or_init(|| {
+        let pairs = TARGETS
+            .iter()
+            .flat_map(|(name, list)| list.iter().map(move |architecture| (*name, *architecture)));
+        pairs
+            .map(|(name, architecture)| assemble(&ptxas, name, architecture))
+            .collect()
+    }))
+}
+
+fn assemble(ptxas: &Path, name: &'static str, architecture: &'static str) -> Assembled {
+    let cubin = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{architecture}.cubin"));
     let source = kernels().join(format!("{name}.ptx"));
     let arguments = ["-v", "-arch", architecture, "-o"];
     let output = Command::new(ptxas)
         .args(arguments)
-        .arg(&out)
+        .arg(&cubin)
         .arg(&source)
         .output()
         .unwrap();
@@ -122,64 +150,74 @@ fn assemble(test: &str, ptxas: &Path, name: &str, architecture: &str) -> (PathBu
         output.status.success(),
         "{name} for {architecture}: {report}"
     );
-    (out, report)
+    Assembled {
+        name,
+        architecture,
+        cubin,
+        report,
+    }
 }
 
 #[test]
 fn every_architecture_assembles_without_spills() {
-    let test = "every_architecture_assembles_without_spills";
-    let Some(ptxas) = tool(test, "checkers/nvidia/cuda_nvcc/bin/ptxas") else {
+    let Some(all) = assembled("every_architecture_assembles_without_spills") else {
         return;
     };
-    for (name, architectures) in TARGETS {
-        for architecture in architectures {
-            let (_, report) = assemble(test, &ptxas, name, architecture);
-            assert!(
-                !report.contains("serializ"),
-                "{name} for {architecture}: {report}"
-            );
-            let mut seen = 0;
-            let mut kernel = "";
-            for line in report.lines() {
-                if let Some((_, rest)) = line.split_once("Compiling entry function '") {
-                    kernel = rest.split('\'').next().unwrap();
-                } else if line.contains("spill") && TIMED.contains(&kernel) {
-                    seen += 1;
-                    let clean = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
-                    assert_eq!(line.trim(), clean, "{kernel} for {architecture}");
-                }
+    for Assembled {
+        name,
+        architecture,
+        report,
+        ..
+    } in all
+    {
+        assert!(
+            !report.contains("serializ"),
+            "{name} for {architecture}: {report}"
+        );
+        let mut seen = 0;
+        let mut kernel = "";
+        for line in report.lines() {
+            if let Some((_, rest)) = line.split_once("Compiling entry function '") {
+                kernel = rest.split('\'').next().unwrap();
+            } else if line.contains("spill") && TIMED.contains(&kernel) {
+                seen += 1;
+                let clean = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads";
+                assert_eq!(line.trim(), clean, "{kernel} for {architecture}");
             }
-            let expected = if name == "hopper" { 1 } else { 5 };
-            assert_eq!(seen, expected, "timed kernels of {name} for {architecture}");
         }
+        let expected = if *name == "hopper" { 1 } else { 5 };
+        assert_eq!(seen, expected, "timed kernels of {name} for {architecture}");
     }
 }
 
 #[test]
 fn the_products_run_on_tensor_cores() {
     let test = "the_products_run_on_tensor_cores";
-    let Some(ptxas) = tool(test, "checkers/nvidia/cuda_nvcc/bin/ptxas") else {
+    let Some(all) = assembled(test) else {
         return;
     };
     let Some(disassembler) = tool(test, "checkers/nvidia/cu13/bin/nvdisasm") else {
         return;
     };
-    for (name, architectures) in TARGETS {
-        for architecture in architectures {
-            let (cubin, _) = assemble(test, &ptxas, name, architecture);
-            let output = Command::new(&disassembler).arg(&cubin).output().unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            // 64 x 64 of a warp in steps of 32 bytes, twice a stage: 64 instructions. On Hopper four of 64 x 256 a stage.
-            let (instruction, at_least) = match name {
-                "portable" => ("IMMA.16832.S8.S8", 64),
-                "hopper" => ("IGMMA.64x256x32.S8.S8", 4),
-                other => panic!("{other} has no expected instruction"),
-            };
-            let count = text.matches(instruction).count();
-            assert!(
-                count >= at_least,
-                "{name} for {architecture}: {count} of {instruction}"
-            );
-        }
+    for Assembled {
+        name,
+        architecture,
+        cubin,
+        ..
+    } in all
+    {
+        let output = Command::new(&disassembler).arg(cubin).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        // 64 x 64 of a warp in steps of 32 bytes, twice a stage: 64 instructions. On Hopper four of 64 x 256 a stage.
+        let (instruction, at_least) = match *name {
+            "portable" => ("IMMA.16832.S8.S8", 64),
+            "hopper" => ("IGMMA.64x256x32.S8.S8", 4),
+            other => panic!("{other} has no expected instruction"),
+        };
+        let count = text.matches(instruction).count();
+        assert!(
+            count >= at_least,
+            "{name} for {architecture}: {count} of {instruction}"
+        );
     }
 }

@@ -3,76 +3,20 @@
 //!
 //! A library path is read when a program starts, so each test starts this program again with it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
-use std::time::Duration;
-
 use io_challenge::{Engine, EngineError, Params, Seed};
-use io_gpu::{Backend, CudaEngine, GpuError, Measure, Process, Selection, facts, measure, select};
+use io_gpu::{Backend, CudaEngine, GpuError, Process, Selection, facts, select};
 
+use crate::emulated::{CHILD, library, on_emulated_driver};
 use crate::skip::skip;
 
+#[path = "support/emulated.rs"]
+mod emulated;
 #[path = "support/skip.rs"]
 mod skip;
 #[path = "support/suite.rs"]
 mod suite;
 
-/// What a child runs under.
-const CHILD: &str = "IO_EMULATED_CHILD";
 const SEED: Seed = Seed::from_bytes([3; 32]);
-
-/// The folder with the library, built once; `None` where there is no C++ compiler.
-fn library() -> Option<&'static Path> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BUILT.get_or_init(build).as_deref()
-}
-
-fn build() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulated_driver");
-    std::fs::create_dir_all(&folder).expect("the target folder can be written");
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
-    let flags = [
-        "-O2",
-        "-std=c++17",
-        "-w",
-        "-U_FORTIFY_SOURCE",
-        "-shared",
-        "-fPIC",
-        "-fvisibility=hidden",
-    ];
-    for (source, library) in [
-        ("emulated_driver.cpp", "libcuda.so"),
-        ("emulated_nvml.cpp", "libnvidia-ml.so.1"),
-    ] {
-        let (source, out) = (kernels.join(source), folder.join(library));
-        let status = Command::new("c++")
-            .args(flags)
-            .arg(&source)
-            .arg("-o")
-            .arg(out)
-            .status()
-            .ok()?;
-        assert!(status.success(), "{} does not compile", source.display());
-    }
-    Some(folder)
-}
-
-/// Runs one test of this program on the emulated driver; `None`, said aloud, where that cannot be built.
-fn on_emulated_driver(test: &str, child: &str, settings: &[(&str, &str)]) -> Option<Output> {
-    let Some(folder) = library() else {
-        skip(test, "there is no C++ compiler named c++");
-        return None;
-    };
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut command = Command::new(program);
-    command
-        .args(["--nocapture", "--test-threads", "1", child])
-        .env(CHILD, "1")
-        .env("LD_LIBRARY_PATH", folder);
-    command.envs(settings.iter().copied());
-    Some(command.output().expect("this program can be started again"))
-}
 
 /// A test of the suite in a child must pass, and on a card.
 fn card_suite(test: &str, child: &str) {
@@ -170,60 +114,6 @@ fn a_child_says_what_went_wrong() {
 }
 
 #[test]
-fn a_child_measures() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
-    let options = Measure {
-        ordinal: 1,
-        size: 256,
-        warm_up: Duration::ZERO,
-        rounds: 3,
-        repeat: 1,
-        pulse: false,
-    };
-    let measured = measure(&options).expect("the emulated card can be measured");
-    assert_eq!(
-        (measured.card.as_str(), measured.size),
-        ("CUDA, Emulated card 1, wgmma", 256)
-    );
-    let times = [
-        measured.portable_ns,
-        measured.digest_ns,
-        measured.copy_ns,
-        measured.start_ns,
-    ];
-    assert!(times.iter().all(|time| *time > 0), "{measured:?}");
-    assert!(
-        measured
-            .hopper_ns
-            .is_some_and(|time| time > measured.copy_ns),
-        "{measured:?}"
-    );
-    assert_eq!(
-        measured.cublaslt_ns.is_none(),
-        measured.cublaslt_missing.is_some()
-    );
-    println!("MEASURED");
-}
-
-#[test]
-fn the_measurements_run_on_the_emulated_driver() {
-    let test = "the_measurements_run_on_the_emulated_driver";
-    let Some(output) = on_emulated_driver(test, "a_child_measures", &[]) else {
-        return;
-    };
-    let (out, error) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success() && out.contains("MEASURED"),
-        "{out}\n{error}"
-    );
-}
-
-#[test]
 fn without_a_fault_nothing_goes_wrong() {
     fault("without_a_fault_nothing_goes_wrong", &[], "nothing");
 }
@@ -292,6 +182,69 @@ fn a_card_with_mig_on_is_named() {
         "a_card_with_mig_on_is_named",
         &[("IO_EMULATED_MIG", "1")],
         expected,
+    );
+}
+
+#[test]
+fn a_part_of_a_card_is_named_without_nvml() {
+    let test = "a_part_of_a_card_is_named_without_nvml";
+    let Some(folder) = below(test, "alone") else {
+        return;
+    };
+    let settings = [
+        ("LD_LIBRARY_PATH", folder.as_str()),
+        ("IO_EMULATED_PART", "1"),
+    ];
+    fault(test, &settings, "Mig { uuid: ");
+}
+
+/// A folder of the libraries; `None`, said aloud, where they cannot be built.
+fn below(test: &str, name: &str) -> Option<String> {
+    let Some(folder) = library() else {
+        skip(test, "there is no C++ compiler named c++");
+        return None;
+    };
+    Some(folder.join(name).display().to_string())
+}
+
+#[test]
+fn a_driver_that_lacks_a_function_is_named() {
+    let test = "a_driver_that_lacks_a_function_is_named";
+    let Some(folder) = below(test, "broken") else {
+        return;
+    };
+    let settings = [("LD_LIBRARY_PATH", folder.as_str())];
+    fault(test, &settings, "BrokenDriver(");
+}
+
+#[test]
+fn a_child_has_no_nvml() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    assert!(matches!(facts(), Err(GpuError::NoNvml(_))));
+    let mut engine = CudaEngine::open(0).expect("a card needs no NVML");
+    engine
+        .run(&Params::TEST, &SEED)
+        .expect("nor do its kernels");
+    println!("ANSWERED");
+}
+
+#[test]
+fn without_nvml_a_card_answers_all_the_same() {
+    let test = "without_nvml_a_card_answers_all_the_same";
+    let Some(folder) = below(test, "alone") else {
+        return;
+    };
+    let settings = [("LD_LIBRARY_PATH", folder.as_str())];
+    let Some(output) = on_emulated_driver(test, "a_child_has_no_nvml", &settings) else {
+        return;
+    };
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && out.contains("ANSWERED"),
+        "{out}\n{}",
+        String::from_utf8_lossy(&output.stderr)
     );
 }
 

@@ -1,6 +1,7 @@
 //! Which class the times show.
 
 use super::*;
+use io_types::class::class_shown;
 use io_types::params::VerificationParams;
 
 fn shown(classes: Vec<Class>, run: u16, times_ms: (u32, u32)) -> Option<u16> {

@@ -56,6 +56,21 @@ fn same(engine: &mut CudaEngine, params: &Params, seed: &Seed) {
         check_openings(params, seed, &roots, &draw, &openings),
         Ok(())
     );
+    let (mut steps, mut segments) = (Vec::new(), Vec::new());
+    let fill = engine.fill_watched(params, seed, &mut |step, digest| {
+        steps.push((step, *digest));
+    });
+    let walk = engine.walk_watched(&mut |segment, digest| {
+        segments.push((segment, *digest));
+    });
+    let (fill, walk) = (fill.expect("filled before"), walk.expect("walked before"));
+    assert_eq!((fill.root_a, walk.root_b), (run.root_a, run.root_b));
+    assert!(steps.into_iter().eq((0..).zip(run.lists.digests.clone())));
+    assert!(
+        segments
+            .into_iter()
+            .eq((0..).zip(run.lists.segments.clone()))
+    );
     let mut digests = Vec::new();
     let replayed = engine.replay(params, seed, &mut |_, digest| {
         digests.push(*digest);
