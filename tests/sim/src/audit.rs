@@ -15,8 +15,8 @@ use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
 use io_types::genesis::GenesisSpec;
 use io_types::{
-    AccountId, Action, Asset, BookingId, DeviceId, Epoch, Event, Holder, OrderId, SystemAccount,
-    Transaction,
+    AccountId, Action, Asset, BookingId, ChainTime, DeviceId, Epoch, Event, Holder, OrderId,
+    SystemAccount, Transaction,
 };
 
 use crate::rows::Rows;
@@ -72,6 +72,10 @@ pub struct Auditor {
     stakes: BTreeMap<DeviceId, (AccountId, u64)>,
     verifiers: BTreeMap<AccountId, u64>,
     accruals: BTreeMap<(AccountId, Epoch, DeviceId), u64>,
+    /// From when on each can be collected.
+    ripe: BTreeMap<(AccountId, Epoch, DeviceId), ChainTime>,
+    /// Devices that failed a challenge in this block, and whether that is sure to cost them their rewards.
+    failed: BTreeMap<DeviceId, bool>,
     withdrawn: BTreeMap<(Asset, AccountId), u64>,
     payout_order: Vec<(Asset, AccountId)>,
     owners: BTreeMap<DeviceId, AccountId>,
@@ -85,6 +89,7 @@ pub struct Auditor {
     burned: [u128; 3],
     suspense: BTreeMap<u64, (Asset, u64)>,
     batches: u64,
+    forgets_withdrawals: bool,
     /// How often everything happened, for the report.
     pub seen: BTreeMap<String, u64>,
 }
@@ -105,8 +110,8 @@ fn ceil(a: u64, b: u64, c: u64) -> u64 {
 }
 
 impl Auditor {
-    /// The books of genesis.
-    pub fn new(spec: &GenesisSpec) -> Self {
+    /// The books of genesis. One who forgets withdrawals is wrong on purpose.
+    pub fn new(spec: &GenesisSpec, forgets_withdrawals: bool) -> Self {
         let mut auditor = Self {
             spec: spec.clone(),
             money: BTreeMap::new(),
@@ -115,6 +120,8 @@ impl Auditor {
             stakes: BTreeMap::new(),
             verifiers: BTreeMap::new(),
             accruals: BTreeMap::new(),
+            ripe: BTreeMap::new(),
+            failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             payout_order: Vec::new(),
             owners: BTreeMap::new(),
@@ -128,6 +135,7 @@ impl Auditor {
             burned: [0; 3],
             suspense: BTreeMap::new(),
             batches: 0,
+            forgets_withdrawals,
             seen: BTreeMap::new(),
         };
         for row in &spec.balances {
@@ -187,7 +195,7 @@ impl Auditor {
                 })?;
         }
         for event in &outcome.events {
-            self.event(event, false, solana)?;
+            self.event(event, false, Some(solana))?;
         }
         self.facts(rows)?;
         self.compare_money(rows)?;
@@ -249,7 +257,7 @@ impl Auditor {
             .iter()
             .any(|event| matches!(event, Event::FraudProven { .. }));
         for event in rest {
-            self.event(event, proven, &Solana::new(&self.spec))?;
+            self.event(event, proven, None)?;
         }
         Ok(())
     }

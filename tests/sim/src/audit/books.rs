@@ -1,7 +1,9 @@
 //! What each event does to the books.
 
+use std::collections::BTreeMap;
+
 use io_state_machine::tables;
-use io_types::row::{PartEnd, StakeExit};
+use io_types::row::{Outcome, PartEnd, StakeExit};
 use io_types::{AccountId, Asset, Event, Holder, SystemAccount};
 
 use super::{Auditor, BookingBook, OrderBook, ceil, floor, system};
@@ -9,8 +11,12 @@ use crate::rows::Rows;
 use crate::solana::Solana;
 use crate::{Check, same};
 
+/// What a transaction may not do.
+const NO_SOLANA: &str = "a transaction brings what happened on Solana";
+
 impl Auditor {
-    pub(super) fn event(&mut self, event: &Event, proven: bool, solana: &Solana) -> Check {
+    /// `solana` is there for what a block does by itself: no transaction brings a deposit or a settlement.
+    pub(super) fn event(&mut self, event: &Event, proven: bool, solana: Option<&Solana>) -> Check {
         let name = format!("{event:?}");
         let name = name.split([' ', '{']).next().unwrap_or_default();
         self.count(match event {
@@ -30,6 +36,9 @@ impl Auditor {
                 asset,
                 amount,
             } => {
+                if self.forgets_withdrawals {
+                    return Ok(());
+                }
                 let payouts = system(SystemAccount::Payouts);
                 self.pay((*account).into(), payouts, *asset, amount.get());
                 let key = (*asset, *account);
@@ -43,7 +52,12 @@ impl Auditor {
                 holder,
                 asset,
                 amount,
-            } => self.deposit(*number, *holder, (*asset, amount.get()), solana)?,
+            } => self.deposit(
+                *number,
+                *holder,
+                (*asset, amount.get()),
+                solana.ok_or(NO_SOLANA)?,
+            )?,
             Event::SuspenseClaimed {
                 number,
                 to,
@@ -58,7 +72,7 @@ impl Auditor {
                 let from = system(SystemAccount::Suspense);
                 self.pay(from, (*to).into(), *asset, amount.get());
             }
-            Event::Settled { number, .. } => self.settled(number.0, solana)?,
+            Event::Settled { number, .. } => self.settled(number.0, solana.ok_or(NO_SOLANA)?)?,
             Event::Collected { account, amount } => {
                 let pool = system(SystemAccount::RewardPool);
                 self.pay(pool, (*account).into(), Asset::Io, amount.get());
@@ -79,7 +93,17 @@ impl Auditor {
             }
             Event::FraudProven {
                 device, reporter, ..
-            } => self.fraud(*device, *reporter),
+            } => {
+                self.failed.entry(*device).or_insert(false);
+                self.fraud(*device, *reporter);
+            }
+            Event::ChallengeDecided {
+                device,
+                outcome: Outcome::Failed,
+                ..
+            } => {
+                self.failed.insert(*device, true);
+            }
             _other => {
                 self.stake_event(event)?;
                 self.market_event(event)?;
@@ -348,7 +372,45 @@ impl Auditor {
             self.pay(renter, system(SystemAccount::Revenue), asset, earned);
             self.pay(renter, system(SystemAccount::Treasury), asset, more);
         }
+        self.forfeit(rows)?;
         self.close_epochs(rows)
+    }
+
+    /// No event says it: a device that failed loses what cannot be collected yet, to the reward vault.
+    fn forfeit(&mut self, rows: Rows<'_>) -> Check {
+        let clock = rows.one(&tables::CLOCK).ok_or("no clock")?;
+        let left: BTreeMap<_, _> = rows
+            .list(&tables::ACCRUALS)
+            .into_iter()
+            .map(|(key, row)| (key, row.collectable_at))
+            .collect();
+        for (device, is_sure) in std::mem::take(&mut self.failed) {
+            let (pool, vault) = (SystemAccount::RewardPool, SystemAccount::RewardVault);
+            let of_device: Vec<_> = self
+                .accruals
+                .iter()
+                .filter(|((_account, _epoch, id), _amount)| *id == device)
+                .map(|(key, amount)| (*key, *amount))
+                .collect();
+            for (key, amount) in of_device {
+                let ripe = self.ripe.get(&key).copied();
+                let is_unripe = ripe.is_none_or(|ripe| ripe > clock.chain_time);
+                if !is_unripe {
+                    continue;
+                }
+                if !left.contains_key(&key) {
+                    self.pay(system(pool), system(vault), Asset::Io, amount);
+                    self.count("rewards forfeited".to_owned());
+                } else if is_sure && ripe.is_some() {
+                    return Err(format!(
+                        "device {device} failed and keeps {amount} of {}",
+                        key.1
+                    ));
+                }
+            }
+        }
+        self.ripe = left;
+        Ok(())
     }
 
     fn close_epochs(&mut self, rows: Rows<'_>) -> Check {

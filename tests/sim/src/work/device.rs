@@ -14,7 +14,7 @@ use io_types::{Action, Amount, Asset, DeviceId, Epoch, Hash, MicroUsd, Slot};
 
 use super::{Intent, Memory, Scene};
 use crate::rng::Rng;
-use crate::world::{CHAIN, IO, account, device_key};
+use crate::world::{CHAIN, IO, account};
 
 /// Devices of a run.
 const DEVICES_MAX: u64 = 9;
@@ -26,8 +26,11 @@ pub(super) fn intents(
     out: &mut Vec<Intent>,
 ) {
     let devices = scene.rows.list(&tables::DEVICES);
-    if memory.devices < DEVICES_MAX && (rng.one_in(3) || scene.height < 8) {
-        out.push(register(scene, memory, rng));
+    // Most come at the start: nothing happens before they have passed a challenge.
+    for _ in 0..2 {
+        if memory.devices < DEVICES_MAX && (rng.one_in(6) || scene.height < 4) {
+            out.push(register(scene, memory, rng));
+        }
     }
     for (_id, device) in &devices {
         let owner = scene.world.key_of(device.owner);
@@ -64,11 +67,11 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
     let calm = scene.world.calm;
     let worker = match rng.below(30) {
         0 => rng.pick(&scene.world.suppliers).clone(),
-        1 => device_key(1),
-        _other => device_key(memory.devices),
+        1 => scene.world.workers[0].clone(),
+        _other => scene.world.workers[usize::try_from(memory.devices - 1).unwrap()].clone(),
     };
     let owner = if rng.one_in(20) {
-        device_key(rng.between(1, 5))
+        rng.pick(&scene.world.workers[..5]).clone()
     } else {
         rng.pick(&scene.world.suppliers).clone()
     };
@@ -138,7 +141,9 @@ fn staking(
         None if rng.one_in(2) => Action::AddStake(AddStake {
             device: id,
             amount: Amount::new(
-                rng.pick(&[2500, 2500, 2000, 200, 150]) * IO * u64::from(device.spec.quantity),
+                rng.pick(&[2500, 2500, 2500, 2500, 2000, 150])
+                    * IO
+                    * u64::from(device.spec.quantity),
             ),
         }),
         Some(_stake) if rng.one_in(15) => Action::AddStake(AddStake {
@@ -216,7 +221,7 @@ fn worker_duties(
     // Some are away for an hour.
     let away = Rng::new(&[seed, id.0, scene.now.epoch().0, 5]).one_in(8);
     if let Some(chain) = chain.filter(|_chain| !away) {
-        for ago in [1, 0] {
+        for ago in (0..=scene.world.spec.params.uptime.late_slots).rev() {
             let slot = Slot(slot.0.saturating_sub(ago));
             let by_carrier = is_carried(scene, id);
             if slot > chain.link_slot && slot <= chain.last_slot && !by_carrier && !rng.one_in(60) {
@@ -230,7 +235,7 @@ fn worker_duties(
 
 /// Whether the carrier brings this device's links in this hour.
 fn is_carried(scene: &Scene<'_>, id: DeviceId) -> bool {
-    (id.0 + scene.now.epoch().0).is_multiple_of(2)
+    !(id.0 + scene.now.epoch().0).is_multiple_of(6)
 }
 
 /// The carrier brings what is left, with entries that are wrong, old or doubled among them.
@@ -240,7 +245,7 @@ fn carrier(
     rng: &mut Rng,
     out: &mut Vec<Intent>,
 ) {
-    for ago in [1, 0] {
+    for ago in (0..=scene.world.spec.params.uptime.late_slots).rev() {
         let slot = Slot(scene.now.slot().0.saturating_sub(ago));
         let mut entries = Vec::new();
         for (id, _device) in devices {
