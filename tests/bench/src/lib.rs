@@ -7,7 +7,6 @@
     clippy::as_conversions,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
     clippy::float_arithmetic,
     clippy::integer_division,
     clippy::indexing_slicing,
@@ -15,10 +14,15 @@
     reason = "a benchmark measures time in floats and prints it"
 )]
 
+pub mod epoch;
+pub mod heartbeats;
 pub mod line;
+pub mod matching;
+pub mod memory;
 pub mod payouts;
 pub mod setup;
 pub mod table;
+pub mod world;
 
 use crate::line::Line;
 use crate::setup::Setup;
@@ -27,4 +31,10 @@ use crate::setup::Setup;
 pub type Measure = fn(&Setup) -> anyhow::Result<Vec<Line>>;
 
 /// Every group by name, in the order of the table. The names of its lines begin with it.
-pub const GROUPS: &[(&str, Measure)] = &[("payouts", payouts::lines)];
+pub const GROUPS: &[(&str, Measure)] = &[
+    ("matching", matching::lines),
+    ("heartbeats", heartbeats::lines),
+    ("epoch", epoch::lines),
+    ("memory", memory::lines),
+    ("payouts", payouts::lines),
+];

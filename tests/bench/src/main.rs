@@ -36,10 +36,19 @@ struct Arguments {
     /// Prints the names of the groups and measures nothing.
     #[arg(long)]
     list: bool,
+    /// One step of a line that needs a process of its own.
+    #[arg(long, hide = true, requires = "folder")]
+    step: Option<String>,
+    /// Where that step works.
+    #[arg(long, hide = true)]
+    folder: Option<std::path::PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let (Some(name), Some(folder)) = (&arguments.step, &arguments.folder) {
+        return step(name, folder, arguments.small);
+    }
     let filter = arguments.filter.as_deref().unwrap_or_default();
     let chosen: Vec<_> = GROUPS
         .iter()
@@ -82,4 +91,23 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     ExitCode::SUCCESS
+}
+
+/// Runs a step and answers with one line; `fill` then waits to be killed.
+fn step(name: &str, folder: &std::path::Path, small: bool) -> ExitCode {
+    match io_bench::memory::step(name, folder, small) {
+        Ok(line) => {
+            println!("{line}");
+            if name == "fill" {
+                loop {
+                    std::thread::park();
+                }
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: step {name}: {error:#}");
+            ExitCode::from(2)
+        }
+    }
 }
