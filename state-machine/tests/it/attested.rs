@@ -197,6 +197,7 @@ fn a_batch_says_what_the_ledger_says() {
             break file;
         }
     };
+    let events = chain.last.clone().unwrap().events;
     let leaves = |asset: usize| -> Vec<_> {
         let rows = frozen.assets[asset].iter();
         rows.map(|row| (row.index, row.account, row.cumulative.get()))
@@ -227,6 +228,11 @@ fn a_batch_says_what_the_ledger_says() {
     );
     assert_eq!(bridge.payout_totals, [10_000_000, 12_345].map(Amount::new));
     let batch = chain.row(&tables::SETTLEMENTS, &BatchNumber(1)).unwrap();
+    assert!(events.contains(&Event::BatchFrozen {
+        number: batch.number,
+        epoch: batch.epoch,
+        hash: batch.hash,
+    }));
     let body = SettleBody::from_bytes(&batch.body).unwrap();
     let totals = |asset: Asset| chain.row(&tables::TOTALS, &asset).unwrap_or_default();
     let (io, usdc) = (totals(Asset::Io), totals(Asset::Usdc));
@@ -543,6 +549,19 @@ fn each_signature_counts_with_its_members_own_power() {
 }
 
 #[test]
+fn one_signature_twice_in_a_transaction_is_refused_as_a_whole() {
+    let mut chain = Chain::new();
+    chain.signs = false;
+    let number = BatchNumber(freeze(&mut chain));
+    let action = signature(&chain, number, 1);
+    let twice = chain.sign(&key(77), vec![action.clone(), action]);
+    let outcome = chain.block(vec![twice]).transactions[1].clone();
+    assert_eq!(outcome.code, 907, "{}", outcome.log);
+    let batch = chain.row(&tables::SETTLEMENTS, &number).unwrap();
+    assert_eq!((batch.signatures.len(), batch.signed_power), (0, 0));
+}
+
+#[test]
 fn a_wrong_signature_in_an_extension_is_void() {
     let mut chain = Chain::new();
     chain.signs = false;
@@ -579,7 +598,20 @@ fn signatures_are_collected_for_the_newest_batches_that_are_not_settled() {
     chain.must(&anyone, action);
     let third = one_more(&mut chain);
     let action = signature(&chain, first, 2);
-    chain.refused(&anyone, action, 904);
+    chain.refused(&anyone, action.clone(), 904);
+    // An extension may still bring it: it is void.
+    let Action::SignSettlement(late) = action else {
+        panic!("no signature");
+    };
+    let extension = VoteExtension {
+        version: 1,
+        signatures: vec![(first, late.signature)],
+        ..VoteExtension::default()
+    };
+    chain.extensions.insert(2, extension);
+    chain.run(2);
+    let batch = chain.row(&tables::SETTLEMENTS, &first).unwrap();
+    assert_eq!(batch.signatures.len(), 1);
     for number in [second, third] {
         let action = signature(&chain, number, 1);
         chain.must(&anyone, action);

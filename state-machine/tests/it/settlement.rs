@@ -136,7 +136,13 @@ fn a_deposit_for_no_valid_key_waits_in_suspense_for_its_depositor() {
     chain.refused(&key(5), claim(2, to), 908);
     chain.refused(&key(6), claim(1, to), 909);
     chain.refused(&key(5), claim(1, AccountId([0; 32])), 104);
-    chain.must(&key(5), claim(1, to));
+    let events = chain.must(&key(5), claim(1, to));
+    assert!(events.contains(&Event::SuspenseClaimed {
+        number: 1,
+        to,
+        asset: Asset::Io,
+        amount: Amount::new(3 * IO),
+    }));
     assert_eq!(chain.free_io(&key(50)), 3 * IO);
     chain.refused(&key(5), claim(1, to), 908);
 }

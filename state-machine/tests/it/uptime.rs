@@ -203,4 +203,9 @@ fn the_clock_keeps_block_time_and_chain_time() {
     assert_eq!(clock(&chain), (1000, 60_000));
     chain.run(2);
     assert_eq!(clock(&chain), (3000, 180_000));
+    // Slots that were metered are forgotten.
+    chain.run(30);
+    let row = chain.row(&tables::CLOCK, &()).unwrap();
+    let seen = row.seen_slots.len();
+    assert!((1..10).contains(&seen), "{seen} slots of 33 are kept");
 }
