@@ -76,10 +76,9 @@ pub fn scene() -> &'static Scene {
     static SCENE: OnceLock<Scene> = OnceLock::new();
     SCENE.get_or_init(|| {
         let setup = Setup {
-            seed: SEED,
             blocks: BLOCKS,
-            only: None,
             checks: false,
+            ..Setup::new(SEED)
         };
         let report = run(&setup);
         assert_eq!(report.failure, None, "the scene's chain fails by itself");

@@ -120,8 +120,7 @@ fn signed_anew(scene: &Scene, transaction: Transaction) -> (Vec<u8>, Transaction
         )
         .collect();
     let known = keys.iter().find(|key| account(key) == body.signer);
-    let devices: Vec<SigningKey> = (1..8).map(io_sim::world::device_key).collect();
-    let device = devices.iter().find(|key| account(key) == body.signer);
+    let device = world.workers.iter().find(|key| account(key) == body.signer);
     let place = usize::from(body.signer.0[0]) % keys.len();
     let key = device.unwrap_or_else(|| known.copied().unwrap_or(keys[place]));
     body.signer = account(key);
