@@ -2,7 +2,7 @@
 
 use io_state_machine::{Machine, Options, tables};
 use io_storage::Store;
-use io_storage::backend::{Backend, Crash, Disk, FaultyBackend, MemoryBackend};
+use io_storage::backend::{Backend, Crash, Disk, Family, FaultyBackend, MemoryBackend};
 use io_types::consensus::Block;
 use io_types::genesis::GenesisSpec;
 use io_types::{Hash, Height};
@@ -76,6 +76,40 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Undoes the last block on a disk that crashes. The node is up again afterwards; says whether the block is undone.
+    pub fn rollback_with_crash(&mut self, spec: &GenesisSpec, crash: Crash) -> Check<bool> {
+        let before = self.machine.info();
+        self.restart(spec, Some(crash))?;
+        if self.machine.rollback().is_ok() {
+            return Err("a rollback on a crashing disk said that it was done".to_owned());
+        }
+        self.restart(spec, None)?;
+        let (height, hash) = self.machine.info();
+        match crash {
+            Crash::Lost => {
+                same("after a lost rollback", &(height, hash), &before)?;
+                Ok(false)
+            }
+            Crash::Unacknowledged => {
+                let below = before.0.0.saturating_sub(1);
+                same("height after a rollback nobody heard of", &height.0, &below)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Adds one base unit to the first balance on the disk, behind the node's back, and starts it again.
+    pub fn damage_a_balance(&mut self, spec: &GenesisSpec) -> Check {
+        let family = Family::Table(tables::ACCOUNTS.id);
+        let rows = self.disk.rows(family).map_err(text)?;
+        let (key, mut value) = rows.into_iter().next().ok_or("no account on the disk")?;
+        if let Some(byte) = value.last_mut() {
+            *byte ^= 1;
+        }
+        self.disk.tamper(family, &key, Some(value)).map_err(text)?;
+        self.restart(spec, None)
     }
 
     /// Height and app hash of the last commit.

@@ -1,25 +1,60 @@
 //! One seed from genesis to its last block.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+mod execute;
+mod propose;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use io_state_machine::{BlockOutcome, BridgeData, ProposalError, tables};
-use io_storage::backend::Crash;
-use io_types::codec::sha256;
-use io_types::consensus::{Block, ProposalRequest};
+use io_state_machine::{BlockOutcome, tables};
+use io_types::api::PayoutFile;
+use io_types::consensus::Block;
 use io_types::row::Batch;
-use io_types::{BlockTime, ChainTime, Hash, Height};
+use io_types::{Hash, Height};
 
 use crate::audit::Auditor;
 use crate::node::Node;
 use crate::rng::Rng;
 use crate::rows::Rows;
-use crate::solana::Solana;
+use crate::solana::model::Model;
+use crate::solana::{Ledger, MakeLedger, Solana};
 use crate::votes::{self, Moment, Votes};
-use crate::work::{self, Memory, Only};
+use crate::work::{Memory, Only, Sent};
 use crate::world::{GENESIS_MS, World, account};
-use crate::{Check, Failure, byzantine, same, text};
+use crate::{Check, Failure, same, text};
+
+/// What can go wrong around the chain, to be left out of a run when a shorter one is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum FaultKind {
+    /// The node stops at a write, or between two steps.
+    Crash,
+    /// A decided block comes again, or is undone and executed again.
+    Replay,
+    /// Proposals with one thing wrong.
+    Byzantine,
+    /// Extensions that are late, missing, forged or untrue.
+    Votes,
+    /// Nobody reports a price for a while.
+    Prices,
+    /// Chain time jumps.
+    Clock,
+    /// A proposer's RPC lies, or Solana cannot be seen.
+    Rpc,
+    /// All validators report a settlement that cannot be.
+    Lie,
+    /// Nothing happens on Solana at all.
+    Solana,
+}
+
+/// A defect that is built into the simulator on purpose, to show that one is found, told and cut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plant {
+    /// The auditor books withdrawals of USDC to nobody.
+    Books,
+    /// A balance on the disk of the node that leads changes by itself after block 9.
+    Store,
+}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -30,19 +65,39 @@ pub struct Setup {
     pub blocks: u64,
     /// Which transactions are sent.
     pub only: Only,
+    /// Faults that are left out.
+    pub without: BTreeSet<FaultKind>,
     /// Whether auditor, shadows, crashes and byzantine proposals take part; they change no result.
     pub checks: bool,
+    /// The other ledger.
+    pub ledger: MakeLedger,
+    /// A defect on purpose.
+    pub plant: Option<Plant>,
 }
 
 impl Setup {
     /// A whole run of a seed, as long as the seed says.
     pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(&[seed, 20]);
+        let long = rng.one_in(10);
         Self {
             seed,
-            blocks: Rng::new(&[seed, 20]).between(90, 170),
+            blocks: if long {
+                rng.between(120, 170)
+            } else {
+                rng.between(45, 85)
+            },
             only: None,
+            without: BTreeSet::new(),
             checks: true,
+            ledger: |spec| Box::new(Model::new(spec)) as Box<dyn Ledger>,
+            plant: None,
         }
+    }
+
+    /// Whether a fault takes part.
+    pub fn has(&self, fault: FaultKind) -> bool {
+        !self.without.contains(&fault)
     }
 }
 
@@ -53,8 +108,8 @@ pub struct Report {
     pub hashes: Vec<Hash>,
     /// The blocks, as decided.
     pub blocks: Vec<Block>,
-    /// Transactions that were sent: height and place.
-    pub sent: Vec<(u64, u32)>,
+    /// Transactions that were sent.
+    pub sent: Vec<Sent>,
     /// Transactions that entered a block.
     pub entered: u64,
     /// How often what happened.
@@ -63,26 +118,47 @@ pub struct Report {
     pub failure: Option<Failure>,
 }
 
+thread_local! {
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// For the program's panic hook: takes note of a panic in a run on this thread. False if it was in no run.
+pub fn note_panic(info: &std::panic::PanicHookInfo<'_>) -> bool {
+    let place = info.location().map(ToString::to_string);
+    PLACE.set(place.unwrap_or_default());
+    RUNS.get()
+}
+
 /// Runs a seed. A panic is a failure like any other.
 pub fn run(setup: &Setup) -> Report {
     let height = Cell::new(0);
     let mut report = Report::default();
+    RUNS.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| -> Check {
         let mut run = Run::new(setup)?;
+        let mut result = Ok(());
         for block in 1..=setup.blocks {
             height.set(block);
-            run.step(block, &mut report)?;
+            result = run.step(block, &mut report);
+            if result.is_err() {
+                break;
+            }
         }
-        report.seen.append(&mut run.auditor.seen);
-        Ok(())
+        for seen in [&mut run.auditor.seen, &mut run.solana.seen] {
+            report.seen.append(seen);
+        }
+        result
     }));
+    RUNS.set(false);
     let what = match result {
         Ok(Ok(())) => return report,
         Ok(Err(what)) => what,
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-            format!("panic: {}", said.unwrap_or("without text"))
+            let place = PLACE.take();
+            format!("panic at {place}: {}", said.unwrap_or("without text"))
         }
     };
     report.failure = Some(Failure {
@@ -93,14 +169,12 @@ pub fn run(setup: &Setup) -> Report {
     report
 }
 
-/// How a shadow differs from the node that leads.
+/// How a shadow differs from the node that leads. None of them is ever given `CheckTx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shadow {
-    /// Restarted before every block, one thread.
+    /// Restarted before every block; one thread.
     Restarted,
-    /// Never given `CheckTx`, many threads; blocks come without a proposal.
-    Untold,
-    /// Judges proposals that are not decided, one thread.
+    /// Many threads. Every other block comes without a proposal; around the others it judges proposals that are not decided.
     Judge,
 }
 
@@ -121,19 +195,19 @@ struct Run<'s> {
 
 impl<'s> Run<'s> {
     fn new(setup: &'s Setup) -> Check<Self> {
-        let world = World::new(setup.seed);
+        let mut world = World::new(setup.seed);
+        let ledger = (setup.ledger)(&mut world.spec);
         let mut shadows = Vec::new();
         if setup.checks {
             shadows.push((Shadow::Restarted, Node::new(&world.spec, false)?));
-            shadows.push((Shadow::Untold, Node::new(&world.spec, true)?));
-            shadows.push((Shadow::Judge, Node::new(&world.spec, false)?));
+            shadows.push((Shadow::Judge, Node::new(&world.spec, true)?));
         }
         Ok(Self {
             setup,
             main: Node::new(&world.spec, setup.seed.is_multiple_of(2))?,
             shadows,
-            auditor: Auditor::new(&world.spec),
-            solana: Solana::new(&world.spec),
+            auditor: Auditor::new(&world.spec, setup.plant == Some(Plant::Books)),
+            solana: Solana::new(ledger),
             memory: Memory::default(),
             votes: Votes::default(),
             now: GENESIS_MS,
@@ -147,30 +221,25 @@ impl<'s> Run<'s> {
         Rng::new(&[self.setup.seed, height, tag])
     }
 
+    fn count(&mut self, what: &str) {
+        *self.auditor.seen.entry(what.to_owned()).or_default() += 1;
+    }
+
     fn step(&mut self, height: u64, report: &mut Report) -> Check {
-        let block = self.propose(height, report)?;
+        let crash = self.crash_of(height);
+        let block = self.propose(height, crash, report)?;
         let mut faults = self.stream(height, 14);
         if self.setup.checks {
             self.refuse(&block, &mut faults)?;
-            self.maybe_restart(&mut faults)?;
         }
         self.main
             .machine()
             .process(&block)
             .map_err(|error| format!("an honest proposal is refused: {error}"))?;
-        let mut stream = self.stream(height, 12);
-        let moment = Moment {
-            height,
-            now: self.now,
-        };
-        self.votes = if height == 1 && !self.has_started() {
-            Votes::default()
-        } else {
-            let machine = self.main.machine();
-            votes::votes(&self.world, machine, &self.solana, moment, &mut stream)?
-        };
-        let outcome = self.execute(&block, &mut faults)?;
-        self.main_is(&block, &outcome)?;
+        self.stop_at(crash, Crash::AfterProcess)?;
+        self.votes = self.vote(height)?;
+        self.stop_at(crash, Crash::AfterVote)?;
+        let outcome = self.execute(&block, crash, &mut faults)?;
         if self.setup.checks {
             self.follow(&block, &outcome, &mut faults)?;
             let rows = Rows(self.main.machine());
@@ -183,197 +252,30 @@ impl<'s> Run<'s> {
         self.now = block.time.0;
         self.last = Some(block.clone());
         report.blocks.push(block);
-        self.solana_moves(height)
+        self.solana_moves(height, outcome.frozen.as_ref())
     }
 
-    fn has_started(&self) -> bool {
-        self.main
-            .machine()
-            .extension_duties(
-                self.world.validators[0].address,
-                account(&self.world.validators[0].settlement),
-            )
-            .is_ok_and(|duties| duties.is_some())
-    }
-
-    fn propose(&mut self, height: u64, report: &mut Report) -> Check<Block> {
-        let time = self.now + self.step_ms(height);
-        let passed = time - GENESIS_MS;
-        let stretched = passed * 3600 / u64::from(self.world.spec.epoch_seconds);
-        let now = ChainTime(GENESIS_MS + stretched);
-        let rows = Rows(self.main.machine());
-        let only = &self.setup.only;
-        let wanted = work::transactions(&self.world, rows, &mut self.memory, (height, now), only);
-        report
-            .sent
-            .extend(wanted.iter().map(|(place, _bytes)| (height, *place)));
-        let mut stream = self.stream(height, 16);
-        let transactions: Vec<Vec<u8>> = wanted.into_iter().map(|(_place, bytes)| bytes).collect();
-        if self.setup.checks {
-            for bytes in &transactions {
-                let machine = self.main.machine();
-                let first = machine.check_tx(bytes, false).map_err(text)?;
-                if first.is_ok() {
-                    let again = machine.check_tx(bytes, true).map_err(text)?;
-                    same("a recheck of what waits", &again.is_ok(), &true)?;
-                }
-            }
+    fn vote(&self, height: u64) -> Check<Votes> {
+        let machine = self.main.machine();
+        let first = &self.world.validators[0];
+        let has_started = machine
+            .extension_duties(first.address, account(&first.settlement))
+            .is_ok_and(|duties| duties.is_some());
+        if height == 1 && !has_started {
+            return Ok(Votes::default());
         }
-        let mut block = Block {
-            height: Height(height),
-            time: BlockTime(time),
-            hash: sha256(&height.to_be_bytes()),
-            proposer: self.world.validators[0].address,
-            last_commit: self.votes.commit.clone(),
-            transactions,
+        let moment = Moment {
+            height,
+            now: self.now,
         };
-        let request = ProposalRequest {
-            block: block.clone(),
-            extended: self.votes.extended.clone(),
-            bytes_max: if stream.one_in(15) { 9000 } else { 4_000_000 },
-        };
-        let bridge = self.bridge_data(height, &mut stream);
-        let made = self
-            .main
-            .machine()
-            .prepare(&request, &bridge)
-            .map_err(text)?;
-        for (kind, shadow) in self
-            .shadows
-            .iter()
-            .filter(|(kind, _)| *kind == Shadow::Untold)
-        {
-            let other = shadow.machine().prepare(&request, &bridge).map_err(text)?;
-            same(&format!("the proposal of shadow {kind:?}"), &other, &made)?;
-        }
-        block.transactions = made;
-        Ok(block)
-    }
-
-    /// What a proposer brings from Solana: now and then it lies.
-    fn bridge_data(&self, height: u64, rng: &mut Rng) -> BridgeData {
-        let mut data = BridgeData {
-            deposits: self
-                .solana
-                .records
-                .iter()
-                .map(|record| record.to_bytes().to_vec())
-                .collect(),
-            last_settle: self.solana.last.map(|last| last.to_bytes().to_vec()),
-        };
-        if let Some(lie) = votes::lie(&self.world, &self.solana, height) {
-            data.last_settle = Some(lie.to_bytes().to_vec());
-        }
-        if rng.one_in(10) {
-            match rng.below(3) {
-                0 => {
-                    for mut record in self.solana.records.iter().copied() {
-                        record.amount += 1_000_000;
-                        data.deposits.push(record.to_bytes().to_vec());
-                    }
-                    data.deposits.reverse();
-                }
-                1 => data.deposits = vec![vec![1; 9], Vec::new()],
-                _other => data.last_settle = Some(vec![3; 17]),
-            }
-        }
-        data
-    }
-
-    fn step_ms(&self, height: u64) -> u64 {
-        let mut rng = self.stream(height, 15);
-        let hour = 3_600_000;
-        let chain = if rng.one_in(self.world.jump_one_in) {
-            *rng.pick(&[hour / 5, hour, 2 * hour + 300_000, 5 * hour, 30 * hour])
-        } else if rng.one_in(12) {
-            1000
-        } else {
-            rng.between(self.world.step_ms / 4 * 3, self.world.step_ms)
-        };
-        self.world.block_ms(chain)
-    }
-
-    /// Proposals with one thing wrong are refused; executed all the same they break nothing.
-    fn refuse(&mut self, block: &Block, rng: &mut Rng) -> Check {
-        if !rng.one_in(3) {
-            return Ok(());
-        }
-        for _ in 0..2 {
-            let Some((what, bad)) = byzantine::mutate(block, &self.old, rng) else {
-                continue;
-            };
-            match self.main.machine().process(&bad) {
-                Err(ProposalError::Refused(_why)) => {}
-                Err(ProposalError::Faulted(fault)) => {
-                    return Err(format!("a proposal with {what} breaks the node: {fault}"));
-                }
-                Ok(()) => return Err(format!("a proposal with {what} is accepted")),
-            }
-            self.main
-                .machine()
-                .finalize(&bad)
-                .map_err(|fault| format!("a decided block with {what} breaks the node: {fault}"))?;
-        }
-        Ok(())
-    }
-
-    fn maybe_restart(&mut self, rng: &mut Rng) -> Check {
-        if rng.one_in(8) {
-            self.main.restart(&self.world.spec, None)?;
-        }
-        Ok(())
-    }
-
-    /// Finalizes and commits on the node that leads, with crashes between the steps.
-    fn execute(&mut self, block: &Block, rng: &mut Rng) -> Check<BlockOutcome> {
-        let finalize = |node: &Node| node.machine().finalize(block).map_err(text);
-        if self.setup.checks {
-            self.maybe_restart(rng)?;
-        }
-        let outcome = finalize(&self.main)?;
-        if !self.setup.checks {
-            self.main.machine().commit(|_patch| {}).map_err(text)?;
-            return Ok(outcome);
-        }
-        if rng.one_in(8) {
-            // The engine sends the block again after a crash between execution and commit.
-            if rng.one_in(2) {
-                self.main.restart(&self.world.spec, None)?;
-            }
-            same("the same block again", &finalize(&self.main)?, &outcome)?;
-        }
-        match rng.below(16) {
-            0 => self
-                .main
-                .commit_with_crash(&self.world.spec, block, Crash::Lost)?,
-            1 => {
-                let spec = &self.world.spec;
-                self.main
-                    .commit_with_crash(spec, block, Crash::Unacknowledged)?;
-            }
-            _other => {
-                self.main.machine().commit(|_patch| {}).map_err(text)?;
-            }
-        }
-        if rng.one_in(12) && block.height.0 > 1 {
-            // Undone by an operator, then executed again.
-            self.main.machine().rollback().map_err(text)?;
-            same(
-                "the block again after a rollback",
-                &finalize(&self.main)?,
-                &outcome,
-            )?;
-            self.main.machine().commit(|_patch| {}).map_err(text)?;
-        }
-        if let Some(last) = self.last.as_ref().filter(|_last| rng.one_in(12)) {
-            // A replayed block may be executed, but never becomes true a second time.
-            let replayed = self.main.machine().finalize(last).is_ok();
-            if replayed && self.main.machine().commit(|_patch| {}).is_ok() {
-                return Err("a block was committed twice".to_owned());
-            }
-            self.main.restart(&self.world.spec, None)?;
-        }
-        Ok(outcome)
+        let mut stream = self.stream(height, 12);
+        votes::votes(
+            (&self.world, self.setup),
+            machine,
+            &self.solana,
+            moment,
+            &mut stream,
+        )
     }
 
     fn main_is(&self, block: &Block, outcome: &BlockOutcome) -> Check {
@@ -382,22 +284,27 @@ impl<'s> Run<'s> {
         same("app hash after commit", &hash, &outcome.app_hash)
     }
 
+    /// Two nodes of the same chain differ from the one that leads in how they are run, and in nothing else.
     fn follow(&mut self, block: &Block, outcome: &BlockOutcome, rng: &mut Rng) -> Check {
         let mut other = block.clone();
         other.transactions.truncate(1);
         other.time.0 += 500;
+        let judges = rng.one_in(2);
         for (kind, node) in &mut self.shadows {
             match kind {
                 Shadow::Restarted => node.restart(&self.world.spec, None)?,
-                Shadow::Untold => {}
-                Shadow::Judge => {
-                    for block in [&other, block, &other] {
+                Shadow::Judge if judges => {
+                    for block in [&other, block] {
                         node.machine().process(block).map_err(text)?;
                     }
                     if rng.one_in(2) {
+                        node.machine().process(&other).map_err(text)?;
+                    }
+                    if rng.one_in(4) {
                         node.machine().finalize(&other).map_err(text)?;
                     }
                 }
+                Shadow::Judge => {}
             }
             let own = node.machine().finalize(block).map_err(text)?;
             same(
@@ -412,39 +319,69 @@ impl<'s> Run<'s> {
     }
 
     /// Deposits, settlements and claims between two blocks.
-    fn solana_moves(&mut self, height: u64) -> Check {
+    fn solana_moves(&mut self, height: u64, frozen: Option<&PayoutFile>) -> Check {
+        if !self.setup.has(FaultKind::Solana) {
+            return Ok(());
+        }
         let mut rng = self.stream(height, 13);
-        for _ in 0..rng.below(5) {
-            if rng.one_in(3) {
-                let account = match rng.below(5) {
-                    0 => rng.bytes32(),
-                    1 => [0; 32],
-                    _other => account(rng.pick(&self.world.renters)).0,
-                };
-                let depositor = account_of(rng.pick(&self.world.suppliers));
-                let amount = rng.between(1, 1_000_000_000_000);
-                let asset = u8::try_from(rng.below(2)).map_err(text)?;
-                self.solana.deposit(asset, amount, account, depositor);
-            }
-        }
-        if rng.one_in(6) {
-            let batches = Rows(self.main.machine()).list(&tables::SETTLEMENTS);
-            let is_signed = |batch: &&Batch| batch.signed_power * 3 > batch.total_power * 2;
-            let mut signed = batches
-                .iter()
-                .map(|(_number, batch)| batch)
-                .filter(is_signed);
-            if let Some(batch) = signed.next_back() {
-                self.solana.settle(batch)?;
-            }
-        }
-        if rng.one_in(4) {
-            self.solana.claim(&mut rng)?;
-        }
-        Ok(())
+        let batches: Vec<Batch> = Rows(self.main.machine())
+            .list(&tables::SETTLEMENTS)
+            .into_iter()
+            .map(|(_number, batch)| batch)
+            .collect();
+        let moment = (height, self.now);
+        self.solana
+            .moves(&self.world, moment, &batches, frozen, &mut rng)
     }
 }
 
-fn account_of(key: &ed25519_dalek::SigningKey) -> io_types::AccountId {
-    account(key)
+/// Where the node that leads stops, as if by `kill -9`. Each of them comes round once in [`ROUND`] blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crash {
+    AfterPrepare,
+    AfterProcess,
+    AfterVote,
+    AfterFinalize,
+    WriteLost,
+    WriteUnacknowledged,
+    AfterCommit,
+    RollbackLost,
+    RollbackUnacknowledged,
+}
+
+const CRASHES: [Crash; 9] = [
+    Crash::AfterPrepare,
+    Crash::AfterProcess,
+    Crash::AfterVote,
+    Crash::AfterFinalize,
+    Crash::WriteLost,
+    Crash::WriteUnacknowledged,
+    Crash::AfterCommit,
+    Crash::RollbackLost,
+    Crash::RollbackUnacknowledged,
+];
+/// Blocks in which every crash has its turn; in the others the node goes on.
+const ROUND: u64 = 24;
+
+impl Run<'_> {
+    fn crash_of(&self, height: u64) -> Option<Crash> {
+        if !self.setup.checks || !self.setup.has(FaultKind::Crash) || height == 1 {
+            return None;
+        }
+        let place = (height + self.setup.seed) % ROUND;
+        CRASHES.get(usize::try_from(place).ok()?).copied()
+    }
+
+    /// Stops the node here, if this is where it is to stop, and starts it again.
+    fn stop_at(&mut self, planned: Option<Crash>, here: Crash) -> Check {
+        if planned != Some(here) {
+            return Ok(());
+        }
+        self.count(&format!("fault crash {here:?}"));
+        self.main.restart(&self.world.spec, None)
+    }
+
+    fn at(&self) -> Height {
+        self.main.info().0
+    }
 }

@@ -9,6 +9,7 @@ use io_types::extension::{PricesPart, SolanaPart, VoteExtension, extension_sign_
 use io_types::{Hash, Signature};
 
 use crate::rng::Rng;
+use crate::run::{FaultKind, Setup};
 use crate::solana::Solana;
 use crate::world::{CHAIN, Validator, World, account};
 use crate::{Check, text};
@@ -62,7 +63,7 @@ pub struct Moment {
 
 /// Votes for a height, as of the last commit of `machine`.
 pub fn votes(
-    world: &World,
+    (world, setup): (&World, &Setup),
     machine: &Machine,
     solana: &Solana,
     moment: Moment,
@@ -74,7 +75,7 @@ pub fn votes(
     let mut votes = Votes::default();
     votes.commit.round = round;
     for validator in &world.validators {
-        let manner = if rng.one_in(one_in) {
+        let manner = if rng.one_in(one_in) && setup.has(FaultKind::Votes) {
             *rng.pick(FAULTY)
         } else {
             Manner::Honest
@@ -91,7 +92,7 @@ pub fn votes(
         };
         votes.commit.votes.push(vote.clone());
         let (extension, signature) = signed(
-            world,
+            (world, setup),
             machine,
             solana,
             (validator, manner, round),
@@ -110,7 +111,7 @@ pub fn votes(
 }
 
 fn signed(
-    world: &World,
+    (world, setup): (&World, &Setup),
     machine: &Machine,
     solana: &Solana,
     (validator, manner, round): (&Validator, Manner, u32),
@@ -123,7 +124,10 @@ fn signed(
             let len = rng.below(3000);
             (0..len).map(|_byte| rng.next().to_le_bytes()[0]).collect()
         }
-        _other => extension(world, machine, solana, (validator, manner), moment, rng)?.encode(),
+        _other => {
+            let who = (validator, manner);
+            extension((world, setup), machine, solana, who, moment, rng)?.encode()
+        }
     };
     let height = match manner {
         Manner::Late => moment.height.saturating_sub(1),
@@ -141,7 +145,7 @@ fn signed(
 }
 
 fn extension(
-    world: &World,
+    (world, setup): (&World, &Setup),
     machine: &Machine,
     solana: &Solana,
     (validator, manner): (&Validator, Manner),
@@ -170,8 +174,14 @@ fn extension(
     }
     Ok(VoteExtension {
         version: 1,
-        prices: prices(world, manner, moment, rng),
-        solana: seen(world, solana, duties.deposit_first, (manner, moment), rng),
+        prices: prices((world, setup), manner, moment, rng),
+        solana: seen(
+            (world, setup),
+            solana,
+            duties.deposit_first,
+            (manner, moment),
+            rng,
+        ),
         signatures,
         beacon: match manner {
             Manner::Withholds => None,
@@ -183,8 +193,13 @@ fn extension(
     })
 }
 
-fn prices(world: &World, manner: Manner, moment: Moment, rng: &mut Rng) -> Option<PricesPart> {
-    if world.halt.contains(&moment.height) {
+fn prices(
+    (world, setup): (&World, &Setup),
+    manner: Manner,
+    moment: Moment,
+    rng: &mut Rng,
+) -> Option<PricesPart> {
+    if world.halt.contains(&moment.height) && setup.has(FaultKind::Prices) {
         return None;
     }
     let genesis = world.spec.params.price.genesis_price;
@@ -202,13 +217,14 @@ fn prices(world: &World, manner: Manner, moment: Moment, rng: &mut Rng) -> Optio
 }
 
 fn seen(
-    world: &World,
+    (world, setup): (&World, &Setup),
     solana: &Solana,
     first: u64,
     (manner, moment): (Manner, Moment),
     rng: &mut Rng,
 ) -> Option<SolanaPart> {
-    if world.solana_down.contains(&moment.height) || manner == Manner::Withholds {
+    let down = world.solana_down.contains(&moment.height) && setup.has(FaultKind::Rpc);
+    if down || manner == Manner::Withholds {
         return None;
     }
     let from = usize::try_from(first).unwrap();
@@ -223,7 +239,9 @@ fn seen(
         }
         last_settle = Some(Hash(rng.bytes32()));
     }
-    if let Some(lie) = lie(world, solana, moment.height) {
+    if setup.has(FaultKind::Lie)
+        && let Some(lie) = lie(world, solana, moment.height)
+    {
         last_settle = Some(Hash(lie.hash()));
     }
     Some(SolanaPart {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
 use io_state_machine::tables;
-use io_types::{Action, Amount, ChainTime, Hash, Height, TransactionBody};
+use io_types::{AccountId, Action, Amount, ChainTime, Hash, Height, TransactionBody};
 
 use crate::rng::Rng;
 use crate::rows::Rows;
@@ -106,14 +106,25 @@ pub(crate) struct Scene<'s> {
 /// Which transactions of a run are sent: all, or only these (height, place).
 pub type Only = Option<BTreeSet<(u64, u32)>>;
 
-/// The transactions of a block, signed, each with its place in the full list.
+/// A transaction that was sent, for a shorter run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// In which block, and its place among all that were wanted there.
+    pub at: (u64, u32),
+    /// Who signed.
+    pub signer: AccountId,
+    /// Its first action, or what else it is.
+    pub what: &'static str,
+}
+
+/// The transactions of a block, signed.
 pub fn transactions(
     world: &World,
     rows: Rows<'_>,
     memory: &mut Memory,
     (height, now): (u64, ChainTime),
     only: &Only,
-) -> Vec<(u32, Vec<u8>)> {
+) -> Vec<(Sent, Vec<u8>)> {
     let scene = Scene {
         world,
         rows,
@@ -127,7 +138,33 @@ pub fn transactions(
     market::intents(&scene, memory, &mut rng, &mut intents);
     challenge::intents(&scene, memory, &mut rng, &mut intents);
     wild::intents(&scene, memory, &mut rng, &mut intents);
+    let intents = joined(intents, &mut rng);
     sign(&scene, memory, intents, only)
+}
+
+/// Most duties that one has at once go into one transaction.
+fn joined(intents: Vec<Intent>, rng: &mut Rng) -> Vec<Intent> {
+    let mut out: Vec<Intent> = Vec::with_capacity(intents.len());
+    let mut open: BTreeMap<[u8; 32], usize> = BTreeMap::new();
+    for intent in intents {
+        let signer = account(&intent.key).0;
+        let is_duty = intent.raw.is_none()
+            && intent.twist == Twist::None
+            && !intent.actions.is_empty()
+            && intent.actions.iter().all(Action::is_duty);
+        if !is_duty {
+            out.push(intent);
+            continue;
+        }
+        match open.get(&signer) {
+            Some(place) if !rng.one_in(4) => out[*place].actions.extend(intent.actions),
+            _other => {
+                open.insert(signer, out.len());
+                out.push(intent);
+            }
+        }
+    }
+    out
 }
 
 fn sign(
@@ -135,7 +172,7 @@ fn sign(
     memory: &mut Memory,
     intents: Vec<Intent>,
     only: &Only,
-) -> Vec<(u32, Vec<u8>)> {
+) -> Vec<(Sent, Vec<u8>)> {
     let mut used: BTreeMap<([u8; 32], u16), u64> = BTreeMap::new();
     let mut signed = Vec::new();
     for (place, intent) in (0_u32..).zip(intents) {
@@ -151,8 +188,13 @@ fn sign(
             twist,
             raw,
         } = intent;
+        let sent = Sent {
+            at: (scene.height, place),
+            signer: account(&key),
+            what: actions.first().map_or("bytes", Action::name),
+        };
         if let Some(bytes) = raw {
-            signed.push((place, bytes));
+            signed.push((sent, bytes));
             continue;
         }
         let mut rng = Rng::new(&[scene.world.seed, scene.height, 3, u64::from(place)]);
@@ -195,7 +237,7 @@ fn sign(
         if rng.one_in(10) && memory.sent.len() < 50 {
             memory.sent.push(bytes.clone());
         }
-        signed.push((place, bytes));
+        signed.push((sent, bytes));
     }
     signed
 }

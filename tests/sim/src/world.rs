@@ -24,6 +24,8 @@ pub const GENESIS_MS: u64 = 1_793_491_200_000;
 pub const SCHEDULE_MS: u64 = 1_719_792_000_000;
 /// Links of a validator's beacon chain.
 const LINKS: usize = 400;
+/// Workers that there can be.
+const WORKERS: u64 = 16;
 
 /// A key by role and number.
 pub fn key(role: u8, number: u64) -> SigningKey {
@@ -70,6 +72,12 @@ pub struct World {
     pub carrier: SigningKey,
     /// In the engine's order.
     pub validators: Vec<Validator>,
+    /// Those who own nothing.
+    pub strangers: Vec<SigningKey>,
+    /// Keys of devices' workers, number 1 first.
+    pub workers: Vec<SigningKey>,
+    /// Every key by its account: making one costs more than anything else that the workload does.
+    keys: BTreeMap<AccountId, SigningKey>,
     /// Chain time between most blocks, ms.
     pub step_ms: u64,
     /// Whether most people are reliable, so that things get to their end.
@@ -91,14 +99,18 @@ impl World {
         let keys = |role, count| (1..=count).map(|number| key(role, number)).collect();
         let (suppliers, renters): (Vec<_>, Vec<_>) = (keys(1, 4), keys(2, 4));
         let (verifiers, carrier): (Vec<_>, _) = (keys(3, 7), key(4, 1));
+        let (strangers, workers): (Vec<_>, Vec<_>) = (keys(8, 5), keys(5, WORKERS));
+        let all = [&suppliers, &renters, &verifiers, &strangers, &workers];
+        let all = all.into_iter().flatten().chain([&carrier]);
+        let by_account = all.map(|key| (account(key), key.clone())).collect();
         let powers = *rng.pick(&[[10, 10, 10, 10], [7, 20, 3, 10], [1, 1, 1, 1]]);
         let mut validators: Vec<Validator> = (1..=4)
             .zip(powers)
             .map(|(number, power)| validator(number, power))
             .collect();
         validators.sort_by_key(|validator| validator.address);
-        let from = rng.between(5, 80);
-        let down = rng.between(5, 80);
+        let from = rng.between(5, 60);
+        let down = rng.between(5, 60);
         let mut world = Self {
             seed,
             spec: empty_spec(&mut rng),
@@ -107,12 +119,15 @@ impl World {
             verifiers,
             carrier,
             validators,
+            strangers,
+            workers,
+            keys: by_account,
             step_ms: *rng.pick(&[120_000, 120_000, 120_000, 30_000]),
             calm: !rng.one_in(3),
             jump_one_in: *rng.pick(&[12, 50, 1000]),
             halt: from..from + rng.below(15),
             solana_down: down..down + rng.below(25),
-            lie_from: rng.one_in(8).then(|| rng.between(90, 160)),
+            lie_from: rng.one_in(8).then(|| rng.between(40, 120)),
         };
         world.people(&mut rng);
         world
@@ -125,14 +140,7 @@ impl World {
 
     /// The key of an account, if somebody here has it.
     pub fn key_of(&self, wanted: AccountId) -> Option<SigningKey> {
-        self.suppliers
-            .iter()
-            .chain(&self.renters)
-            .chain(&self.verifiers)
-            .chain([&self.carrier])
-            .find(|key| account(key) == wanted)
-            .cloned()
-            .or_else(|| (1..60).map(device_key).find(|key| account(key) == wanted))
+        self.keys.get(&wanted).cloned()
     }
 
     fn people(&mut self, rng: &mut Rng) {
@@ -179,10 +187,6 @@ impl World {
     }
 }
 
-/// The key of a device's worker, by number.
-pub fn device_key(number: u64) -> SigningKey {
-    key(5, number)
-}
 
 fn validator(number: u64, power: u64) -> Validator {
     let consensus = key(6, number);
@@ -240,7 +244,7 @@ fn empty_spec(rng: &mut Rng) -> GenesisSpec {
         id: ClassId(id),
         name: format!("class {id}"),
         rank,
-        n: 256,
+        n: 128,
         k: 6,
         m: 6,
         w: 64,

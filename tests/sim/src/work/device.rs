@@ -14,7 +14,7 @@ use io_types::{Action, Amount, Asset, DeviceId, Epoch, Hash, MicroUsd, Slot};
 
 use super::{Intent, Memory, Scene};
 use crate::rng::Rng;
-use crate::world::{CHAIN, IO, account, device_key};
+use crate::world::{CHAIN, IO, account};
 
 /// Devices of a run.
 const DEVICES_MAX: u64 = 9;
@@ -64,11 +64,11 @@ fn register(scene: &Scene<'_>, memory: &mut Memory, rng: &mut Rng) -> Intent {
     let calm = scene.world.calm;
     let worker = match rng.below(30) {
         0 => rng.pick(&scene.world.suppliers).clone(),
-        1 => device_key(1),
-        _other => device_key(memory.devices),
+        1 => scene.world.workers[0].clone(),
+        _other => scene.world.workers[usize::try_from(memory.devices - 1).unwrap()].clone(),
     };
     let owner = if rng.one_in(20) {
-        device_key(rng.between(1, 5))
+        rng.pick(&scene.world.workers[..5]).clone()
     } else {
         rng.pick(&scene.world.suppliers).clone()
     };
@@ -230,7 +230,7 @@ fn worker_duties(
 
 /// Whether the carrier brings this device's links in this hour.
 fn is_carried(scene: &Scene<'_>, id: DeviceId) -> bool {
-    (id.0 + scene.now.epoch().0).is_multiple_of(2)
+    !(id.0 + scene.now.epoch().0).is_multiple_of(6)
 }
 
 /// The carrier brings what is left, with entries that are wrong, old or doubled among them.

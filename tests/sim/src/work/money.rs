@@ -72,7 +72,7 @@ pub(super) fn someone(scene: &Scene<'_>, rng: &mut Rng) -> ed25519_dalek::Signin
         0..4 => rng.pick(&world.renters).clone(),
         4..8 => rng.pick(&world.suppliers).clone(),
         8 => rng.pick(&world.verifiers).clone(),
-        _other => crate::world::key(8, rng.below(5)),
+        _other => rng.pick(&world.strangers).clone(),
     }
 }
 
