@@ -31,12 +31,12 @@ pub fn open(bytes: &[u8]) -> Result<Signed, Rejection> {
         Transaction::decode(bytes).map_err(|error| Rejection::Undecodable {
             why: error.to_string(),
         })?;
-    if body.signer.verifying_key().is_none() {
+    let Some(key) = body.signer.verifying_key() else {
         return Err(Rejection::BadKey {
             account: body.signer,
         });
-    }
-    if !body.signer.verify(&body.sign_bytes(), &signature) {
+    };
+    if !io_types::verify(&key, &body.sign_bytes(), &signature) {
         return Err(Rejection::BadSignature {
             signer: body.signer,
         });

@@ -79,13 +79,13 @@ impl Setup {
     /// A whole run of a seed, as long as the seed says.
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(&[seed, 20]);
-        let long = rng.one_in(10);
+        let long = rng.one_in(12);
         Self {
             seed,
             blocks: if long {
                 rng.between(120, 170)
             } else {
-                rng.between(45, 85)
+                rng.between(40, 75)
             },
             only: None,
             without: BTreeSet::new(),
@@ -238,6 +238,9 @@ impl<'s> Run<'s> {
             .map_err(|error| format!("an honest proposal is refused: {error}"))?;
         self.stop_at(crash, Crash::AfterProcess)?;
         self.votes = self.vote(height)?;
+        for fault in std::mem::take(&mut self.votes.faults) {
+            self.count(&fault);
+        }
         self.stop_at(crash, Crash::AfterVote)?;
         let outcome = self.execute(&block, crash, &mut faults)?;
         if self.setup.checks {

@@ -21,6 +21,8 @@ pub struct Votes {
     pub commit: LastCommit,
     /// What the next proposer has.
     pub extended: Vec<ExtendedVote>,
+    /// What went wrong with them, for the report.
+    pub faults: Vec<String>,
 }
 
 /// How a validator behaves at one height.
@@ -74,12 +76,26 @@ pub fn votes(
     let one_in = if rng.one_in(12) { 2 } else { 14 };
     let mut votes = Votes::default();
     votes.commit.round = round;
+    if world.halt.contains(&moment.height) && setup.has(FaultKind::Prices) {
+        votes.faults.push("fault no price".to_owned());
+    }
+    if world.solana_down.contains(&moment.height) && setup.has(FaultKind::Rpc) {
+        votes.faults.push("fault Solana out of sight".to_owned());
+    }
+    if setup.has(FaultKind::Lie) && lie(world, solana, moment.height).is_some() {
+        votes.faults.push("fault all validators lie".to_owned());
+    }
     for validator in &world.validators {
         let manner = if rng.one_in(one_in) && setup.has(FaultKind::Votes) {
             *rng.pick(FAULTY)
         } else {
             Manner::Honest
         };
+        match manner {
+            Manner::Honest => {}
+            Manner::Absent | Manner::Nil => votes.faults.push(format!("fault vote {manner:?}")),
+            _other => votes.faults.push(format!("fault extension {manner:?}")),
+        }
         let flag = match manner {
             Manner::Absent => VoteFlag::Absent,
             Manner::Nil => VoteFlag::Nil,

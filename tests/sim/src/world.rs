@@ -122,7 +122,7 @@ impl World {
             strangers,
             workers,
             keys: by_account,
-            step_ms: *rng.pick(&[120_000, 120_000, 120_000, 30_000]),
+            step_ms: *rng.pick(&[120_000, 240_000, 240_000, 30_000]),
             calm: !rng.one_in(3),
             jump_one_in: *rng.pick(&[12, 50, 1000]),
             halt: from..from + rng.below(15),
@@ -130,6 +130,8 @@ impl World {
             lie_from: rng.one_in(8).then(|| rng.between(40, 120)),
         };
         world.people(&mut rng);
+        // Links of all slots of a step are still taken.
+        world.spec.params.uptime.late_slots = (world.step_ms / 60_000).max(2) - 1;
         world
     }
 
@@ -235,7 +237,7 @@ fn params(rng: &mut Rng) -> Params {
     verification.interval_max_ms = *rng.pick(&[hour, 12 * hour]);
     verification.dispute_blocks = rng.between(3, 12);
     verification.redraws_max = rng.between(0, 2).try_into().unwrap();
-    verification.running_max = *rng.pick(&[1, 3, 10_000]);
+    verification.running_max = *rng.pick(&[1, 3, 10_000, 10_000, 10_000]);
     params
 }
 

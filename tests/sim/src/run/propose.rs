@@ -81,7 +81,7 @@ impl Run<'_> {
     }
 
     /// What a proposer brings from Solana: now and then its RPC lies.
-    fn bridge_data(&self, height: u64, rng: &mut Rng) -> BridgeData {
+    fn bridge_data(&mut self, height: u64, rng: &mut Rng) -> BridgeData {
         let mut data = BridgeData {
             deposits: self
                 .solana
@@ -97,6 +97,7 @@ impl Run<'_> {
             data.last_settle = Some(lie.to_bytes().to_vec());
         }
         if self.setup.has(FaultKind::Rpc) && rng.one_in(10) {
+            self.count("fault the proposer's RPC lies");
             match rng.below(3) {
                 0 => {
                     for mut record in self.solana.records.iter().copied() {
@@ -112,11 +113,12 @@ impl Run<'_> {
         data
     }
 
-    fn step_ms(&self, height: u64) -> u64 {
+    fn step_ms(&mut self, height: u64) -> u64 {
         let mut rng = self.stream(height, 15);
         let hour = 3_600_000;
         let jumps = rng.one_in(self.world.jump_one_in) && self.setup.has(FaultKind::Clock);
         let chain = if jumps {
+            self.count("fault clock jump");
             *rng.pick(&[hour / 5, hour, 2 * hour + 300_000, 5 * hour, 30 * hour])
         } else if rng.one_in(12) {
             1000

@@ -26,8 +26,11 @@ pub(super) fn intents(
     out: &mut Vec<Intent>,
 ) {
     let devices = scene.rows.list(&tables::DEVICES);
-    if memory.devices < DEVICES_MAX && (rng.one_in(3) || scene.height < 8) {
-        out.push(register(scene, memory, rng));
+    // Most come at the start: nothing happens before they have passed a challenge.
+    for _ in 0..2 {
+        if memory.devices < DEVICES_MAX && (rng.one_in(6) || scene.height < 4) {
+            out.push(register(scene, memory, rng));
+        }
     }
     for (_id, device) in &devices {
         let owner = scene.world.key_of(device.owner);
@@ -138,7 +141,7 @@ fn staking(
         None if rng.one_in(2) => Action::AddStake(AddStake {
             device: id,
             amount: Amount::new(
-                rng.pick(&[2500, 2500, 2000, 200, 150]) * IO * u64::from(device.spec.quantity),
+                rng.pick(&[2500, 2500, 2500, 2500, 2000, 150]) * IO * u64::from(device.spec.quantity),
             ),
         }),
         Some(_stake) if rng.one_in(15) => Action::AddStake(AddStake {
@@ -216,7 +219,7 @@ fn worker_duties(
     // Some are away for an hour.
     let away = Rng::new(&[seed, id.0, scene.now.epoch().0, 5]).one_in(8);
     if let Some(chain) = chain.filter(|_chain| !away) {
-        for ago in [1, 0] {
+        for ago in (0..=scene.world.spec.params.uptime.late_slots).rev() {
             let slot = Slot(slot.0.saturating_sub(ago));
             let by_carrier = is_carried(scene, id);
             if slot > chain.link_slot && slot <= chain.last_slot && !by_carrier && !rng.one_in(60) {
@@ -240,7 +243,7 @@ fn carrier(
     rng: &mut Rng,
     out: &mut Vec<Intent>,
 ) {
-    for ago in [1, 0] {
+    for ago in (0..=scene.world.spec.params.uptime.late_slots).rev() {
         let slot = Slot(scene.now.slot().0.saturating_sub(ago));
         let mut entries = Vec::new();
         for (id, _device) in devices {

@@ -42,13 +42,14 @@ fn order(memory: &mut Memory, rng: &mut Rng) -> PlaceOrder {
         &[3],
         &[1, 2],
         &[2, 3],
+        &[1, 2, 3],
         &[1, 2, 3, 4],
         &[1, 2, 3],
     ];
     let models = rng.pick(models).iter().map(|id| ModelId(*id)).collect();
     PlaceOrder {
         models,
-        quantity: *rng.pick(&[1, 1, 1, 2, 2, 3, 4, 8, 9]),
+        quantity: *rng.pick(&[1, 1, 1, 1, 2, 2, 3, 4, 8, 9]),
         hours: *rng.pick(&[1, 1, 2, 3, 30]),
         price_max: MicroUsd(match rng.below(4) {
             0 => rng.between(1, 500_000),
