@@ -15,7 +15,7 @@ use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
 use io_types::genesis::GenesisSpec;
 use io_types::{
-    AccountId, Action, Asset, BookingId, DeviceId, Epoch, Event, Holder, OrderId, SystemAccount,
+    AccountId, Action, Asset, BookingId, ChainTime, DeviceId, Epoch, Event, Holder, OrderId, SystemAccount,
     Transaction,
 };
 
@@ -72,6 +72,10 @@ pub struct Auditor {
     stakes: BTreeMap<DeviceId, (AccountId, u64)>,
     verifiers: BTreeMap<AccountId, u64>,
     accruals: BTreeMap<(AccountId, Epoch, DeviceId), u64>,
+    /// From when on each can be collected.
+    ripe: BTreeMap<(AccountId, Epoch, DeviceId), ChainTime>,
+    /// Devices that failed a challenge in this block, and whether that is sure to cost them their rewards.
+    failed: BTreeMap<DeviceId, bool>,
     withdrawn: BTreeMap<(Asset, AccountId), u64>,
     payout_order: Vec<(Asset, AccountId)>,
     owners: BTreeMap<DeviceId, AccountId>,
@@ -116,6 +120,8 @@ impl Auditor {
             stakes: BTreeMap::new(),
             verifiers: BTreeMap::new(),
             accruals: BTreeMap::new(),
+            ripe: BTreeMap::new(),
+            failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             payout_order: Vec::new(),
             owners: BTreeMap::new(),

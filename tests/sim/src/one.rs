@@ -96,7 +96,13 @@ fn tell(setup: &Setup, failure: &Failure, report: &Report, seconds: u64) {
     say(&format!("FAILED {failure}"));
     let again = shrink::replay(setup, failure.height);
     say(&format!("  replay: {again}"));
-    if seconds == 0 || setup.only.is_some() {
+    if setup.only.is_some() {
+        for line in &report.last {
+            say(&format!("  in that block: {line}"));
+        }
+        return;
+    }
+    if seconds == 0 {
         return;
     }
     let limit = Duration::from_secs(seconds);

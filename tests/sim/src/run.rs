@@ -11,7 +11,7 @@ use io_state_machine::{BlockOutcome, tables};
 use io_types::api::PayoutFile;
 use io_types::consensus::Block;
 use io_types::row::Batch;
-use io_types::{Hash, Height};
+use io_types::{Hash, Height, Transaction};
 
 use crate::audit::Auditor;
 use crate::node::Node;
@@ -114,6 +114,8 @@ pub struct Report {
     pub entered: u64,
     /// How often what happened.
     pub seen: BTreeMap<String, u64>,
+    /// What the last block did, a line for each transaction that was accepted and each event.
+    pub last: Vec<String>,
     /// Set if something is wrong.
     pub failure: Option<Failure>,
 }
@@ -140,6 +142,7 @@ pub fn run(setup: &Setup) -> Report {
         let mut result = Ok(());
         for block in 1..=setup.blocks {
             height.set(block);
+            report.last.clear();
             result = run.step(block, &mut report);
             if result.is_err() {
                 break;
@@ -243,6 +246,7 @@ impl<'s> Run<'s> {
         }
         self.stop_at(crash, Crash::AfterVote)?;
         let outcome = self.execute(&block, crash, &mut faults)?;
+        report.last = told(&block, &outcome);
         if self.setup.checks {
             self.follow(&block, &outcome, &mut faults)?;
             let rows = Rows(self.main.machine());
@@ -336,6 +340,18 @@ impl<'s> Run<'s> {
         self.solana
             .moves(&self.world, moment, &batches, frozen, &mut rng)
     }
+}
+
+/// A block in words.
+fn told(block: &Block, outcome: &BlockOutcome) -> Vec<String> {
+    let pairs = block.transactions.iter().zip(&outcome.transactions);
+    let mut lines = Vec::new();
+    for (bytes, outcome) in pairs.skip(1).filter(|(_bytes, outcome)| outcome.code == 0) {
+        let actions = Transaction::decode(bytes).map(|transaction| transaction.body.actions);
+        lines.push(format!("{:?}: {:?}", actions.unwrap_or_default(), outcome.events));
+    }
+    lines.extend(outcome.events.iter().map(|event| format!("{event:?}")));
+    lines
 }
 
 /// Where the node that leads stops, as if by `kill -9`. Each of them comes round once in [`ROUND`] blocks.
