@@ -31,12 +31,12 @@ pub fn open(bytes: &[u8]) -> Result<Signed, Rejection> {
         Transaction::decode(bytes).map_err(|error| Rejection::Undecodable {
             why: error.to_string(),
         })?;
-    let Some(key) = body.signer.verifying_key() else {
+    if body.signer.verifying_key().is_none() {
         return Err(Rejection::BadKey {
             account: body.signer,
         });
-    };
-    if !io_types::verify(&key, &body.sign_bytes(), &signature) {
+    }
+    if !body.signer.verify(&body.sign_bytes(), &signature) {
         return Err(Rejection::BadSignature {
             signer: body.signer,
         });

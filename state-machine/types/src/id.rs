@@ -131,18 +131,12 @@ impl AccountId {
         (!key.is_weak()).then_some(key)
     }
 
-    /// Whether `signature` over `message` was made by this account's key, by the rule of [`verify`].
+    /// Whether `signature` over `message` was made by this account's key (the one rule: `verify_strict`).
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         self.verifying_key()
-            .is_some_and(|key| verify(&key, message, signature))
+            .is_some_and(|key| key.verify_strict(message, &signature).is_ok())
     }
-}
-
-/// Whether `signature` over `message` was made by `key` (the one rule: `verify_strict`). Decoding a key takes a tenth as
-/// long as this, so one who has it passes it on.
-pub fn verify(key: &ed25519_dalek::VerifyingKey, message: &[u8], signature: &Signature) -> bool {
-    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(message, &signature).is_ok()
 }
 
 /// Bytes of free length in JSON as hexadecimal.

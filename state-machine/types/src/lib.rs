@@ -34,7 +34,7 @@ pub use asset::{Asset, Holder, SystemAccount};
 pub use event::{Event, Reason};
 pub use id::{
     AccountId, BatchNumber, BookingId, ChallengeId, DeviceId, Hash, Height, HoldId, OrderId,
-    Signature, ValidatorAddress, verify,
+    Signature, ValidatorAddress,
 };
 pub use params::Params;
 pub use rejection::Rejection;
