@@ -15,8 +15,8 @@ use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
 use io_types::genesis::GenesisSpec;
 use io_types::{
-    AccountId, Action, Asset, BookingId, ChainTime, DeviceId, Epoch, Event, Holder, OrderId, SystemAccount,
-    Transaction,
+    AccountId, Action, Asset, BookingId, ChainTime, DeviceId, Epoch, Event, Holder, OrderId,
+    SystemAccount, Transaction,
 };
 
 use crate::rows::Rows;

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::rng::Rng;
 use crate::rows::Rows;
 use crate::solana::model::Model;
-use crate::solana::{Ledger, MakeLedger, Solana};
+use crate::solana::{MakeLedger, Solana};
 use crate::votes::{self, Moment, Votes};
 use crate::work::{Memory, Only, Sent};
 use crate::world::{GENESIS_MS, World, account};
@@ -90,7 +90,7 @@ impl Setup {
             only: None,
             without: BTreeSet::new(),
             checks: true,
-            ledger: |spec| Box::new(Model::new(spec)) as Box<dyn Ledger>,
+            ledger: |spec| Box::new(Model::new(spec)),
             plant: None,
         }
     }
@@ -348,7 +348,11 @@ fn told(block: &Block, outcome: &BlockOutcome) -> Vec<String> {
     let mut lines = Vec::new();
     for (bytes, outcome) in pairs.skip(1).filter(|(_bytes, outcome)| outcome.code == 0) {
         let actions = Transaction::decode(bytes).map(|transaction| transaction.body.actions);
-        lines.push(format!("{:?}: {:?}", actions.unwrap_or_default(), outcome.events));
+        lines.push(format!(
+            "{:?}: {:?}",
+            actions.unwrap_or_default(),
+            outcome.events
+        ));
     }
     lines.extend(outcome.events.iter().map(|event| format!("{event:?}")));
     lines

@@ -154,7 +154,7 @@ impl Search<'_> {
 
 /// What to type to see a run's failure again.
 pub fn replay(setup: &Setup, blocks: u64) -> String {
-    let mut command = format!("./dev sim --seed {} --blocks {blocks}", setup.seed);
+    let mut words = vec![format!("./dev sim --seed {} --blocks {blocks}", setup.seed)];
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };
@@ -164,15 +164,15 @@ pub fn replay(setup: &Setup, blocks: u64) -> String {
             .iter()
             .map(|fault| name(fault.to_possible_value()))
             .collect();
-        command += &format!(" --without {}", names.join(","));
+        words.push(format!("--without {}", names.join(",")));
     }
     if let Some(plant) = setup.plant {
-        command += &format!(" --plant {}", name(plant.to_possible_value()));
+        words.push(format!("--plant {}", name(plant.to_possible_value())));
     }
     if let Some(only) = &setup.only {
-        command += &format!(" --only {}", to_text(only));
+        words.push(format!("--only {}", to_text(only)));
     }
-    command
+    words.join(" ")
 }
 
 /// The transactions of a shortened run as the command line takes them: `height:place,…`, or `none`.

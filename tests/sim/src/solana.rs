@@ -238,7 +238,7 @@ impl Solana {
             calls.extend(self.claim(rng));
         }
         for call in calls {
-            self.send(height, call, rng);
+            self.send(height, &call, rng);
         }
         let all = std::mem::take(&mut self.flights);
         let (due, later) = all
@@ -249,7 +249,7 @@ impl Solana {
     }
 
     /// Some transactions are lost, some arrive twice, some late: a later one may come first.
-    fn send(&mut self, height: u64, call: Call, rng: &mut Rng) {
+    fn send(&mut self, height: u64, call: &Call, rng: &mut Rng) {
         let times = match rng.below(8) {
             0 => 0,
             1 => 2,
@@ -438,7 +438,9 @@ fn covered(picture: &Picture) -> Check {
     for (place, vault) in picture.vaults.iter().enumerate() {
         let owed = picture.counters.payout_total[place] - picture.counters.claimed[place];
         if *vault < owed {
-            return Err(format!("vault {place} holds {vault} and owes {owed} to claims"));
+            return Err(format!(
+                "vault {place} holds {vault} and owes {owed} to claims"
+            ));
         }
     }
     Ok(())

@@ -189,7 +189,6 @@ impl World {
     }
 }
 
-
 fn validator(number: u64, power: u64) -> Validator {
     let consensus = key(6, number);
     let hash = sha256(&consensus.verifying_key().to_bytes());

@@ -67,7 +67,14 @@ fn a_balance_that_changes_on_the_disk_stops_the_node_and_needs_no_transaction() 
 
 #[test]
 fn a_run_of_many_seeds_ends_with_a_summary_that_names_the_failed_ones() {
-    let arguments = ["--seeds", "0..3", "--plant", "store", "--shrink-seconds", "0"];
+    let arguments = [
+        "--seeds",
+        "0..3",
+        "--plant",
+        "store",
+        "--shrink-seconds",
+        "0",
+    ];
     let (code, told) = sim(&arguments);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("3 seeds, 3 failed"), "{told}");

@@ -47,7 +47,10 @@ fn five_hundred_seeds_run_clean_and_do_everything_there_is() {
         .filter_map(|line| line.trim().strip_prefix("action ")?.split_once(':'))
         .map(|(name, _count)| name)
         .collect();
-    assert_eq!(done, actions, "actions that were accepted, and all there are");
+    assert_eq!(
+        done, actions,
+        "actions that were accepted, and all there are"
+    );
     // The workload gets to where money moves, and every fault has had its turn.
     for what in [
         "event Booked",

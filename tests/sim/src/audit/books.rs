@@ -16,12 +16,7 @@ const NO_SOLANA: &str = "a transaction brings what happened on Solana";
 
 impl Auditor {
     /// `solana` is there for what a block does by itself: no transaction brings a deposit or a settlement.
-    pub(super) fn event(
-        &mut self,
-        event: &Event,
-        proven: bool,
-        solana: Option<&Solana>,
-    ) -> Check {
+    pub(super) fn event(&mut self, event: &Event, proven: bool, solana: Option<&Solana>) -> Check {
         let name = format!("{event:?}");
         let name = name.split([' ', '{']).next().unwrap_or_default();
         self.count(match event {
@@ -57,7 +52,12 @@ impl Auditor {
                 holder,
                 asset,
                 amount,
-            } => self.deposit(*number, *holder, (*asset, amount.get()), solana.ok_or(NO_SOLANA)?)?,
+            } => self.deposit(
+                *number,
+                *holder,
+                (*asset, amount.get()),
+                solana.ok_or(NO_SOLANA)?,
+            )?,
             Event::SuspenseClaimed {
                 number,
                 to,

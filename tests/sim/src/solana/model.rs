@@ -86,10 +86,7 @@ impl Model {
                 counters: Counters::ZERO,
                 roots: [[EMPTY; ROOTS]; 2],
                 last: LastSettle::NONE,
-                vaults: [
-                    vault(io_types::Asset::Io),
-                    vault(io_types::Asset::Usdc),
-                ],
+                vaults: [vault(io_types::Asset::Io), vault(io_types::Asset::Usdc)],
                 stake_vault: 0,
             },
             rolling: vec![first],

@@ -141,7 +141,9 @@ fn staking(
         None if rng.one_in(2) => Action::AddStake(AddStake {
             device: id,
             amount: Amount::new(
-                rng.pick(&[2500, 2500, 2500, 2500, 2000, 150]) * IO * u64::from(device.spec.quantity),
+                rng.pick(&[2500, 2500, 2500, 2500, 2000, 150])
+                    * IO
+                    * u64::from(device.spec.quantity),
             ),
         }),
         Some(_stake) if rng.one_in(15) => Action::AddStake(AddStake {
