@@ -110,7 +110,7 @@ fn ceil(a: u64, b: u64, c: u64) -> u64 {
 }
 
 impl Auditor {
-    /// The books of genesis. One who forgets withdrawals of USDC is wrong on purpose.
+    /// The books of genesis. One who forgets withdrawals is wrong on purpose.
     pub fn new(spec: &GenesisSpec, forgets_withdrawals: bool) -> Self {
         let mut auditor = Self {
             spec: spec.clone(),

@@ -50,7 +50,7 @@ pub enum FaultKind {
 /// A defect that is built into the simulator on purpose, to show that one is found, told and cut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Plant {
-    /// The auditor books withdrawals of USDC to nobody.
+    /// The auditor does not book withdrawals.
     Books,
     /// A balance on the disk of the node that leads changes by itself after block 9.
     Store,
