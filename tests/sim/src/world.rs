@@ -222,7 +222,7 @@ fn params(rng: &mut Rng) -> Params {
     params.market.open_orders_max = *rng.pick(&[2, 5, 4096]);
     params.market.match_orders_max = *rng.pick(&[1, 3, 100_000]);
     params.market.match_steps_max = *rng.pick(&[5, 200_000]);
-    params.reward.close_devices_max = *rng.pick(&[8, 4_000]);
+    params.reward.close_devices_max = *rng.pick(&[1, 3, 4_000]);
     params.market.open_blocks_max = 40;
     params.price.publish_age_max_ms = 400_000;
     params.price.genesis_price = *rng.pick(&[150_000, 150_000, 3_000_000, 900_000_000_000, 7]);
