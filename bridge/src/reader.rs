@@ -84,6 +84,76 @@ struct Board {
     outcome: Option<Result<Arc<Agreed>, Disagreement>>,
 }
 
+/// Asks when it is told to, without tasks and without memory.
+#[derive(Debug)]
+pub struct Asker {
+    config: ReaderConfig,
+    bound: Bound,
+    endpoints: Vec<endpoint::Endpoint>,
+}
+
+impl Asker {
+    /// Asks these endpoints.
+    ///
+    /// # Errors
+    /// [`ReaderError`]: a URL that is none.
+    pub fn new(config: ReaderConfig, bound: Bound) -> Result<Self, ReaderError> {
+        let endpoints = open(&config)?;
+        Ok(Self {
+            config,
+            bound,
+            endpoints,
+        })
+    }
+
+    /// Asks every endpoint so many times, one after the other, and compares what each of them said last.
+    ///
+    /// # Errors
+    /// Why there is nothing certain, for people; one line for each endpoint that does not count.
+    pub async fn ask(&self, from: u64, times: u8) -> Result<Snapshot, String> {
+        let names = self
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.name().to_owned());
+        let mut board = Board {
+            endpoints: names.map(|name| (name, Observation::default())).collect(),
+            approved: self.config.approved.iter().map(|hash| hash.0).collect(),
+            outcome: None,
+        };
+        let mut faults = Vec::new();
+        for (endpoint, (name, observation)) in self.endpoints.iter().zip(&mut board.endpoints) {
+            let seen = poll::ask(endpoint, self.bound, times).await;
+            if let Err(fault) = &seen {
+                faults.push(format!("{name}: {fault}"));
+            }
+            observation.note(seen);
+        }
+        board.compare(&self.config, Instant::now());
+        match board.outcome {
+            Some(Ok(agreed)) => Ok(snapshot_of(&agreed, from)),
+            Some(Err(disagreement)) => Err(disagreement.to_string()),
+            None => Err(faults.join("\n")),
+        }
+    }
+}
+
+fn open(config: &ReaderConfig) -> Result<Vec<endpoint::Endpoint>, ReaderError> {
+    let timeout = Duration::from_millis(config.timeout_ms.max(1));
+    let open = |url: &String| endpoint::Endpoint::new(url, timeout);
+    config.endpoints.iter().map(open).collect()
+}
+
+fn snapshot_of(agreed: &Agreed, from: u64) -> Snapshot {
+    let before = from.saturating_sub(2);
+    let records = agreed.after(before, DEPOSITS_MAX.saturating_add(1));
+    Snapshot {
+        read_at: agreed.read_at.into_std(),
+        slot: agreed.slot,
+        records: records.copied().collect(),
+        last_settle: agreed.last_settle().copied(),
+    }
+}
+
 /// Polls Solana and remembers what its endpoints agree on. Cheap to clone. Its tasks end with the last clone.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -102,11 +172,7 @@ impl Reader {
                 given: config.endpoints.len(),
             });
         }
-        let timeout = Duration::from_millis(config.timeout_ms.max(1));
-        let mut endpoints = Vec::new();
-        for url in &config.endpoints {
-            endpoints.push(endpoint::Endpoint::new(url, timeout)?);
-        }
+        let endpoints = open(&config)?;
         let mut approved: BTreeSet<Bytes32> = config.approved.iter().map(|hash| hash.0).collect();
         if approved.is_empty() {
             approved.extend(read_pin(&config)?);
@@ -161,14 +227,7 @@ impl Reader {
     /// Why there is nothing certain, for people.
     pub fn snapshot(&self, from: u64) -> Result<Snapshot, String> {
         let agreed = self.shared.agreed().map_err(|why| why.to_string())?;
-        let before = from.saturating_sub(2);
-        let records = agreed.after(before, DEPOSITS_MAX.saturating_add(1));
-        Ok(Snapshot {
-            read_at: agreed.read_at.into_std(),
-            slot: agreed.slot,
-            records: records.copied().collect(),
-            last_settle: agreed.last_settle().copied(),
-        })
+        Ok(snapshot_of(&agreed, from))
     }
 
     /// Approves a version of the program by its header hash, as governance decided.

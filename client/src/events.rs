@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 use io_types::api::EventView;
 
 use crate::error::ClientError;
-use crate::http::{chain_of, http_client, refusal};
+use crate::http::{body_within, chain_of, http_client, refusal};
 
 /// First wait before a new connection; it doubles up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -87,7 +87,12 @@ impl EventStream {
             .map_err(unreachable)?;
         let status = response.status();
         if !status.is_success() {
-            let body = response.bytes().await.map_err(unreachable)?;
+            let body = body_within(response, FRAME_BYTES_MAX)
+                .await
+                .map_err(|why| ClientError::Unreachable {
+                    url: self.url.clone(),
+                    why,
+                })?;
             return Err(refusal(&self.url, status.as_u16(), &body));
         }
         self.parser = SseParser::default();

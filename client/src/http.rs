@@ -9,6 +9,8 @@ use crate::error::ClientError;
 
 /// How long a connection may take to come about.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A node's longest answer is the leaf set of a batch with a million accounts.
+pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// An HTTP client for `url`. Proxies of the environment are not asked for what runs on this machine.
 pub(crate) fn http_client(
@@ -47,6 +49,24 @@ pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The whole body of an answer, if it has at most `most` bytes. No more than that is ever held.
+///
+/// # Errors
+/// Text for people: the connection broke, or the body is too long.
+pub async fn body_within(mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        let piece = response.chunk().await;
+        let Some(piece) = piece.map_err(|error| chain_of(&error.without_url()))? else {
+            return Ok(body);
+        };
+        if body.len().saturating_add(piece.len()) > most {
+            return Err(format!("the answer has more than {most} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+}
+
 /// Turns what came back into the value, or says why there is none.
 pub(crate) async fn answer<T: DeserializeOwned>(
     url: &str,
@@ -58,7 +78,12 @@ pub(crate) async fn answer<T: DeserializeOwned>(
     };
     let response = response.map_err(unreachable)?;
     let status = response.status();
-    let body = response.bytes().await.map_err(unreachable)?;
+    let body = body_within(response, ANSWER_BYTES_MAX)
+        .await
+        .map_err(|why| ClientError::Unreachable {
+            url: url.to_owned(),
+            why,
+        })?;
     if !status.is_success() {
         return Err(refusal(url, status.as_u16(), &body));
     }
@@ -90,5 +115,22 @@ pub(crate) fn refusal(url: &str, status: u16, body: &[u8]) -> ClientError {
             why: format!("HTTP {status}: {text}"),
         },
         _ => ClientError::Refused { url, status, text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::{Answer, Server};
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_is_given_up() {
+        // Pieces without an announced length: nobody knows when it ends.
+        let server = Server::start(|_| Answer::Stream(vec!["12345".to_owned(); 4])).await;
+        let get = async || reqwest::get(&server.url).await.unwrap();
+        let told = "the answer has more than 19 bytes".to_owned();
+        assert_eq!(body_within(get().await, 19).await, Err(told));
+        let whole = b"12345123451234512345".to_vec();
+        assert_eq!(body_within(get().await, 20).await, Ok(whole));
     }
 }

@@ -49,6 +49,7 @@ mod test_server;
 
 pub use error::ClientError;
 pub use events::EventStream;
+pub use http::body_within;
 pub use node::{
     BookingFilter, ChallengeFilter, Client, DeviceFilter, OrderFilter, PageRequest, Wait,
 };

@@ -27,4 +27,4 @@ mod tests;
 pub use application::{Application, Consensus, Mempool, Progress, Stop, Views};
 pub use dispatch::CODE_BROKEN;
 pub use frame::{FrameError, Frames, MESSAGE_BYTES_MAX, WINDOW_BYTES};
-pub use server::{BindError, SOCKET_PATH_BYTES_MAX, Server};
+pub use server::{BindError, SOCKET_PATH_BYTES_MAX, Server, serve_stream};

@@ -10,10 +10,7 @@ mod voters;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use io_state_machine::tables::SPECS;
-use io_state_machine::{Machine, Options};
-use io_storage::Store;
-use io_storage::backend::RocksBackend;
+use io_state_machine::Machine;
 use io_types::{Height, TimeScale};
 use tokio::sync::watch;
 
@@ -81,7 +78,11 @@ pub struct Chain {
 ///
 /// # Errors
 /// A fault that names the folder and says what to do.
+#[cfg(feature = "rocksdb")]
 pub fn open_machine(home: &Path) -> Result<Machine, io_storage::Fault> {
+    use io_state_machine::{Options, tables::SPECS};
+    use io_storage::{Store, backend::RocksBackend};
+
     let backend = RocksBackend::open(&home.join(DATA), SPECS)?;
     Machine::open(Store::open(SPECS, Box::new(backend))?, Options::default())
 }
@@ -102,13 +103,26 @@ impl Chain {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "rocksdb")]
     pub fn open(home: &Path, options: Opening, report: Report) -> Result<Arc<Self>, OpenError> {
+        Self::over(open_machine(home)?, home, options, report)
+    }
+
+    /// Opens everything of a home but the state, which is given.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn over(
+        machine: Machine,
+        home: &Path,
+        options: Opening,
+        report: Report,
+    ) -> Result<Arc<Self>, OpenError> {
         let Opening {
             halt_height,
             journal_blocks,
             scale,
         } = options;
-        let machine = open_machine(home)?;
         let (height, _) = machine.info();
         let journal = Journal::open(&home.join(JOURNAL), height, journal_blocks)?;
         let chain = Self {

@@ -10,6 +10,7 @@
 pub mod abci;
 pub mod api;
 pub mod chain;
+#[cfg(feature = "rocksdb")]
 pub mod cli;
 pub mod comet;
 pub mod config;

@@ -175,7 +175,7 @@ impl Chain for NodeChain {
         let mut request = Some(first_page());
         while let Some(page) = request {
             let answer = self.client.bookings(&filter, &page).await?;
-            request = next_page(&answer);
+            request = next_page(&answer, &page);
             found.extend(answer.items);
         }
         Ok(found)
@@ -201,7 +201,7 @@ impl Chain for NodeChain {
             let mut request = Some(first_page());
             while let Some(page) = request {
                 let answer = self.client.challenges(&filter, &page).await?;
-                request = next_page(&answer);
+                request = next_page(&answer, &page);
                 found.extend(answer.items);
             }
         }
@@ -232,10 +232,32 @@ fn first_page() -> PageRequest {
     }
 }
 
-fn next_page<T>(page: &Page<T>) -> Option<PageRequest> {
+/// The page after this one. A node that names the page that was asked for as the next one would be asked for ever.
+fn next_page<T>(page: &Page<T>, asked: &PageRequest) -> Option<PageRequest> {
     let after = page.next.clone()?;
+    if asked.after.as_ref() == Some(&after) {
+        return None;
+    }
     Some(PageRequest {
         after: Some(after),
         limit: Some(LIMIT_MAX),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_names_itself_as_the_next_one_is_the_last() {
+        let answer = |next: Option<&str>| Page::<u8> {
+            items: Vec::new(),
+            next: next.map(ToOwned::to_owned),
+            height: io_types::Height(1),
+        };
+        let second = next_page(&answer(Some("a")), &first_page()).unwrap();
+        assert_eq!(second.after.as_deref(), Some("a"));
+        assert_eq!(next_page(&answer(Some("a")), &second), None);
+        assert_eq!(next_page(&answer(None), &second), None);
+    }
 }

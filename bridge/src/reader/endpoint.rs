@@ -11,6 +11,9 @@ use solana_pubkey::Pubkey;
 
 use super::ReaderError;
 
+/// The largest account of Solana has 10 MiB, 13.4 MiB in base64; of three that are asked for, one may be that large.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
 /// Why an endpoint does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointFault {
@@ -188,10 +191,9 @@ impl Endpoint {
         let response = self.http.post(&self.url).json(&request).send().await;
         let response = response.map_err(|error| unreachable_because(&error))?;
         let status = response.status();
-        let bytes = response
-            .bytes()
+        let bytes = io_client::body_within(response, ANSWER_BYTES_MAX)
             .await
-            .map_err(|error| unreachable_because(&error))?;
+            .map_err(EndpointFault::Unreachable)?;
         let mut body: Value = serde_json::from_slice(&bytes).map_err(|error| {
             if status.is_success() {
                 EndpointFault::BadAnswer(error.to_string())

@@ -1,7 +1,7 @@
 //! The unix socket, and a thread for each connection.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -42,6 +42,21 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Serves one connection to its end, over any stream: what the thread of a socket does, without the socket.
+///
+/// # Errors
+/// The reason for which the process would have to stop.
+pub fn serve_stream(
+    reader: impl Read,
+    writer: impl Write,
+    application: Application,
+) -> Result<(), Stop> {
+    match connection::serve(reader, writer, &Dispatch::new(application)) {
+        Ended::Closed | Ended::Refused(_) => Ok(()),
+        Ended::Stopped(stop) => Err(stop),
+    }
 }
 
 /// A bound ABCI socket. Only its owner may connect. Dropping it ends every connection and removes the socket.

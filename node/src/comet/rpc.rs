@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// More validators than CometBFT lets a set have.
+const VALIDATORS_MAX: usize = 10_000;
+
 /// Why CometBFT did not answer as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
@@ -23,6 +26,16 @@ pub enum RpcError {
     /// It refuses.
     #[error("CometBFT refuses: {0}")]
     Refused(String),
+    /// It answers, but not as CometBFT does. What was asked for may have been done.
+    #[error(
+        "CometBFT answered {method} with what is not understood: {why}; compare the versions of node and engine"
+    )]
+    BadAnswer {
+        /// The method.
+        method: &'static str,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// What the mempool said of a transaction.
@@ -71,7 +84,13 @@ impl CometRpc {
             .await;
         match answer {
             Ok(answer) => Ok(Some(Checked {
-                code: answer.get("code").and_then(Value::as_u64).unwrap_or(0),
+                // An answer without a code is none: 0 would say that all went well.
+                code: answer.get("code").and_then(Value::as_u64).ok_or_else(|| {
+                    RpcError::BadAnswer {
+                        method: "broadcast_tx_sync",
+                        why: "it has no code".to_owned(),
+                    }
+                })?,
                 log: answer
                     .get("log")
                     .and_then(Value::as_str)
@@ -114,6 +133,12 @@ impl CometRpc {
             all.extend(members);
             if is_last || all.len() >= total {
                 return Ok(Some(Value::Array(all)));
+            }
+            if all.len() > VALIDATORS_MAX {
+                return Err(RpcError::BadAnswer {
+                    method: "validators",
+                    why: format!("more than {VALIDATORS_MAX} of them, {total} announced"),
+                });
             }
         }
     }
@@ -167,5 +192,70 @@ fn optional(answer: Result<Option<Value>, RpcError>) -> Result<Option<Value>, Rp
     match answer {
         Err(RpcError::Refused(why)) if why.contains("must be less than or equal to") => Ok(None),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// A client of something that always answers with this result.
+    fn client(result: Value) -> CometRpc {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("tcp://{}", listener.local_addr().unwrap());
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                // Every request of these tests fits one read.
+                let read = stream.read(&mut [0; 4096]).unwrap();
+                assert!(read > 0, "a connection without a request");
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).unwrap();
+                stream.write_all(body.as_bytes()).unwrap();
+            }
+        });
+        CometRpc::new(&url).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_code_is_not_taken_for_success() {
+        for result in [
+            json!({}),
+            json!({ "code": "0" }),
+            json!({ "code": -1 }),
+            Value::Null,
+        ] {
+            let bad = RpcError::BadAnswer {
+                method: "broadcast_tx_sync",
+                why: "it has no code".to_owned(),
+            };
+            assert_eq!(client(result).submit(b"tx").await, Err(bad));
+        }
+        let fine = Checked {
+            code: 0,
+            log: String::new(),
+        };
+        let said = client(json!({ "code": 0, "log": "" })).submit(b"tx").await;
+        assert_eq!(said, Ok(Some(fine)));
+    }
+
+    #[tokio::test]
+    async fn validators_that_never_end_are_refused() {
+        let page: Vec<Value> = (0..100)
+            .map(|power| json!({ "voting_power": power }))
+            .collect();
+        let total = u64::MAX.to_string();
+        let endless = client(json!({ "validators": page, "total": total }));
+        let bad = RpcError::BadAnswer {
+            method: "validators",
+            why: format!("more than 10000 of them, {} announced", u64::MAX),
+        };
+        assert_eq!(endless.validators(3).await, Err(bad));
     }
 }

@@ -457,6 +457,7 @@ pub(crate) fn ed25519(data: Vec<u8>) -> Instruction {
 }
 
 /// The payouts of one asset.
+#[derive(Clone)]
 pub(crate) struct Payouts {
     pub(crate) asset: Asset,
     pub(crate) leaves: Vec<(Pubkey, u64)>,

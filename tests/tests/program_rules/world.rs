@@ -85,8 +85,8 @@ pub(crate) struct World {
     pub(crate) set: MemberSet,
     /// Keys in the set's order.
     pub(crate) keys: Vec<SigningKey>,
-    treasuries: [Pubkey; 2],
-    serial: u64,
+    pub(crate) treasuries: [Pubkey; 2],
+    pub(crate) serial: u64,
 }
 
 /// Keys of a set of these powers, and the set, for an epoch. Different salts give different keys.

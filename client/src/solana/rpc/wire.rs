@@ -6,8 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::SolanaAccount;
-use crate::http::chain_of;
+use crate::http::{body_within, chain_of};
 use crate::solana::error::SolanaError;
+
+/// The largest account of Solana has 10 MiB, 13.4 MiB in base64; nobody asks for two such.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// The result of a request, with what its errors must name.
 pub(super) struct Answer {
@@ -101,10 +104,9 @@ pub(super) async fn call_one(
         .await
         .map_err(|error| unreachable(chain_of(&error.without_url())))?;
     let status = response.status();
-    let body = response
-        .bytes()
+    let body = body_within(response, ANSWER_BYTES_MAX)
         .await
-        .map_err(|error| unreachable(chain_of(&error.without_url())))?;
+        .map_err(unreachable)?;
     let mut body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
         Err(_) if !status.is_success() => return Err(unreachable(format!("HTTP {status}"))),
