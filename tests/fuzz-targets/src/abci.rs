@@ -34,6 +34,11 @@ const ENGINES_FAULT: &[&str] = &[
     "InitChain on a chain that has blocks",
 ];
 
+/// Kinds by their field's number; a request and its answer have the same here.
+const EXCEPTION: u32 = 1;
+const INIT_CHAIN: u32 = 6;
+const CHECK_TX: u32 = 9;
+
 /// The target.
 pub fn run(data: &[u8]) {
     let expected = read(data);
@@ -97,9 +102,6 @@ fn compare(out: &[u8], sent: &Sent, is_stopped: bool) {
             &response.value.expect("an answer has a kind"),
         ));
     }
-    const EXCEPTION: u32 = 1;
-    const CHECK_TX: u32 = 9;
-    const INIT_CHAIN: u32 = 6;
     assert_eq!(
         answers.first(),
         Some(&INIT_CHAIN),

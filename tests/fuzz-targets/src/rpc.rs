@@ -104,17 +104,13 @@ fn proven(bytes: &[u8]) {
         return;
     };
     if let Ok(value) = proof::check_row(&row) {
-        assert_eq!(hexadecimal(&value), row.value.to_ascii_lowercase());
+        assert_eq!(hex::encode(&value), row.value.to_ascii_lowercase());
         let json = proof::value_json(&row.table, &value);
         assert!(json.is_none() || proof::TABLES.contains(&row.table.as_str()));
     }
     if let Ok(header) = proof::check_header(&row, &Trust::default()) {
         assert_eq!(header.height.0, row.height.0 + 1);
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One of two endpoints shows something else than the truth.
@@ -257,7 +253,7 @@ fn solana_client(input: &mut Input<'_>) {
     let what = input.byte() % 12;
     desk.server.expect(bodies(input.rest()));
     let (solana, end) = (&desk.solana, Commitment::Finalized);
-    let key = solana::Accounts::true_ones().address();
+    let key = solana::bridge_address();
     desk.runtime.block_on(async {
         match what {
             0 => {

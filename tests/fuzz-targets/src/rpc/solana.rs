@@ -39,7 +39,8 @@ pub(super) struct Accounts {
     slot: u64,
 }
 
-fn bridge_address() -> Pubkey {
+/// Where the bridge is.
+pub(super) fn bridge_address() -> Pubkey {
     static ADDRESS: OnceLock<Pubkey> = OnceLock::new();
     *ADDRESS.get_or_init(|| {
         Pubkey::find_program_address(&[BRIDGE_SEED], &Pubkey::new_from_array(bound().program)).0
@@ -107,10 +108,6 @@ impl Accounts {
             header,
             slot: 2000,
         }
-    }
-
-    pub(super) fn address(&self) -> Pubkey {
-        bridge_address()
     }
 
     pub(super) fn bridge(&self) -> Bridge {
