@@ -23,9 +23,9 @@ use io_sim::rng::Rng;
 mod calls;
 mod model;
 mod script;
+#[expect(dead_code, reason = "a model needs a part of what the rules need")]
 #[path = "../program_rules/tokens.rs"]
 mod tokens;
-#[expect(dead_code, reason = "a model needs a part of what the rules need")]
 #[path = "../program_rules/world.rs"]
 mod world;
 
