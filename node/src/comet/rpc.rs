@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     /// A client of something that always answers with this result.
-    fn client(result: Value) -> CometRpc {
+    fn client(result: &Value) -> CometRpc {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("tcp://{}", listener.local_addr().unwrap());
         let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
@@ -235,13 +235,13 @@ mod tests {
                 method: "broadcast_tx_sync",
                 why: "it has no code".to_owned(),
             };
-            assert_eq!(client(result).submit(b"tx").await, Err(bad));
+            assert_eq!(client(&result).submit(b"tx").await, Err(bad));
         }
         let fine = Checked {
             code: 0,
             log: String::new(),
         };
-        let said = client(json!({ "code": 0, "log": "" })).submit(b"tx").await;
+        let said = client(&json!({ "code": 0, "log": "" })).submit(b"tx").await;
         assert_eq!(said, Ok(Some(fine)));
     }
 
@@ -251,7 +251,7 @@ mod tests {
             .map(|power| json!({ "voting_power": power }))
             .collect();
         let total = u64::MAX.to_string();
-        let endless = client(json!({ "validators": page, "total": total }));
+        let endless = client(&json!({ "validators": page, "total": total }));
         let bad = RpcError::BadAnswer {
             method: "validators",
             why: format!("more than 10000 of them, {} announced", u64::MAX),

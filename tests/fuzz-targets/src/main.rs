@@ -26,8 +26,8 @@ fn main() -> std::io::Result<()> {
             .join(target);
         std::fs::create_dir_all(&folder)?;
         for input in inputs {
-            let name = sha256(&input).to_string();
-            std::fs::write(folder.join(&name[..16]), &input)?;
+            let name = hex::encode(&sha256(&input).0[..8]);
+            std::fs::write(folder.join(name), &input)?;
         }
         Ok(())
     };
@@ -177,7 +177,7 @@ fn streams() -> Inputs {
         inputs.push([&[4], proof.as_slice()].concat());
     }
     // A conversation in pieces of half a frame, one in one piece, one with an edit, one from the start again.
-    let pieces = vec![2; length / (1 << 19) + 1];
+    let pieces = vec![2; (length >> 19) + 1];
     inputs.push([&[5, 0, 1], pieces.as_slice()].concat());
     inputs.push(vec![5, 1, 9, 0, 0, 0, 0, 0, 0, 0, 255, 1, 2, 2, 2, 2, 2, 2]);
     inputs.push(vec![5, 0, 1, 0, 50, 1, 9, 9, 18, 2, 2, 2, 2, 2]);

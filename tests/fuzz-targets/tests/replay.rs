@@ -1,6 +1,6 @@
 //! Every input that was ever worth keeping, and a bounded number of mutations of them, through every target.
 #![expect(
-    clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may stop at the first surprise"
 )]
@@ -40,7 +40,7 @@ fn survives(target: &str, what: &str, run: fn(&[u8]), input: &[u8]) {
     let before = PANICS.load(Ordering::Relaxed);
     let done = std::panic::catch_unwind(|| run(input));
     if done.is_err() || PANICS.load(Ordering::Relaxed) != before {
-        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(input);
         panic!(
             "target {target}, {what}: the claim printed above does not hold for the bytes\n{hex}"
         );

@@ -6,7 +6,6 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
@@ -61,7 +60,7 @@ fn corpus() -> Vec<Vec<u8>> {
 /// Runs an input; the marks of what it did.
 fn survives(input: &[u8]) -> BTreeSet<u64> {
     std::panic::catch_unwind(|| script::run(input)).unwrap_or_else(|_panic| {
-        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(input);
         panic!("program and model differ, as printed above, for the bytes\n{hex}");
     })
 }
@@ -118,8 +117,8 @@ fn keep(mut inputs: Vec<Vec<u8>>) {
         if kept < FILES_MAX && !marks.is_subset(&seen) {
             seen.extend(marks);
             kept += 1;
-            let name = io_types::codec::sha256(&input).to_string();
-            std::fs::write(folder().join(&name[..16]), input).unwrap();
+            let name = hex::encode(&io_types::codec::sha256(&input).0[..8]);
+            std::fs::write(folder().join(name), input).unwrap();
         }
     }
 }

@@ -252,7 +252,7 @@ impl Scene {
             0,
             model.staked + 2000,
             u64::MAX,
-            model.staked / 2,
+            model.staked >> 1,
         ]);
         body.deposit_number = *input.pick(&[
             model.deposits,
