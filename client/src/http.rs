@@ -127,7 +127,8 @@ mod tests {
     async fn a_body_that_is_too_long_is_given_up() {
         // Pieces without an announced length: nobody knows when it ends.
         let server = Server::start(|_| Answer::Stream(vec!["12345".to_owned(); 4])).await;
-        let get = async || reqwest::get(&server.url).await.unwrap();
+        let client = http_client(&server.url, None).unwrap();
+        let get = async || client.get(&server.url).send().await.unwrap();
         let told = "the answer has more than 19 bytes".to_owned();
         assert_eq!(body_within(get().await, 19).await, Err(told));
         let whole = b"12345123451234512345".to_vec();
