@@ -297,7 +297,7 @@ fn judged(honest: &Honest, bytes: &[u8]) -> Finding {
     }
     let finding = check(terms, seed, roots, draw, bytes, None);
     match &finding {
-        Finding::Right => assert!(bytes == *openings, "other bytes are right too"),
+        Finding::Right { .. } => assert!(bytes == *openings, "other bytes are right too"),
         Finding::Wrong(why) => assert!(bytes != *openings, "{why}"),
         Finding::Fraud { why, proof } => {
             let proof = FraudProof::decode(&terms.params, proof).expect("a proof of our own");
@@ -329,7 +329,7 @@ mod tests {
     fn honest_pieces_are_right_and_an_edited_one_is_not() {
         // Pieces of half a frame, more than are needed.
         let said = |head: &[u8]| conversation(&mut Input::new(&[head, &[2; 10]].concat()));
-        assert_eq!(said(&[0, 1]), Some(Finding::Right));
+        assert_eq!(said(&[0, 1]), Some(Finding::Right { replayed: false }));
         let edited = said(&[1, 200, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
         assert!(matches!(edited, Some(Finding::Wrong(_))), "{edited:?}");
         // Before the verifier has asked, nothing counts.
