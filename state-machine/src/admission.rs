@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use io_types::transaction::ACTIONS_MAX;
 use io_types::{AccountId, Amount, Asset, Rejection, Transaction, TransactionBody};
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::context::BlockContext;
 use crate::dispatch;
@@ -31,26 +30,17 @@ pub fn open(bytes: &[u8]) -> Result<Signed, Rejection> {
         Transaction::decode(bytes).map_err(|error| Rejection::Undecodable {
             why: error.to_string(),
         })?;
-    if body.signer.verifying_key().is_none() {
+    let Some(key) = body.signer.verifying_key() else {
         return Err(Rejection::BadKey {
             account: body.signer,
         });
-    }
-    if !body.signer.verify(&body.sign_bytes(), &signature) {
+    };
+    if !AccountId::verify_with(&key, &body.sign_bytes(), &signature) {
         return Err(Rejection::BadSignature {
             signer: body.signer,
         });
     }
     Ok(Signed { body })
-}
-
-/// Opens many transactions, on all threads of the pool or on this one. The result is the same.
-pub fn open_all(transactions: &[Vec<u8>], parallel: bool) -> Vec<Result<Signed, Rejection>> {
-    if parallel {
-        transactions.par_iter().map(|bytes| open(bytes)).collect()
-    } else {
-        transactions.iter().map(|bytes| open(bytes)).collect()
-    }
 }
 
 /// Sequences of transactions that wait in the mempool, by signer and lane: the last one of each.

@@ -3,13 +3,14 @@
 use io_storage::Fault;
 use io_types::consensus::Block;
 use io_types::row::LaneRow;
-use io_types::{Asset, Event, Hash, Slot, SystemAccount, Transaction};
+use io_types::{Asset, Event, Hash, Slot, SystemAccount};
 
-use crate::admission::{self, Signed};
+use crate::admission;
 use crate::context::{BlockContext, Clock};
 use crate::derived::Derived;
 use crate::error::{ActionError, must};
 use crate::extension::Attested;
+use crate::opened::Opened;
 use crate::state::State;
 use crate::tables::{CLOCK, LANES};
 use crate::{dispatch, ledger, market, price, reward, settlement, uptime, verification};
@@ -31,12 +32,11 @@ pub struct TransactionOutcome {
 
 /// Executes one transaction: sequence and fee are kept even if an action is rejected; actions are all or nothing.
 pub fn run_transaction(
-    bytes: &[u8],
-    opened: &Result<Signed, io_types::Rejection>,
+    opened: &Opened,
     block: &BlockContext,
     state: &mut State<'_>,
 ) -> Result<TransactionOutcome, Fault> {
-    let hash = Transaction::hash_of(bytes);
+    let hash = opened.hash;
     let outcome = |code, log, events, inadmissible| TransactionOutcome {
         hash,
         code,
@@ -44,7 +44,7 @@ pub fn run_transaction(
         events,
         inadmissible,
     };
-    let signed = match opened {
+    let signed = match &opened.signed {
         Ok(signed) => signed,
         Err(rejection) => {
             return Ok(outcome(

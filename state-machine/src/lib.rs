@@ -26,6 +26,7 @@ pub mod genesis;
 pub mod ledger;
 pub mod machine;
 pub mod market;
+pub mod opened;
 pub mod price;
 pub mod reward;
 pub mod settlement;
@@ -39,3 +40,4 @@ pub mod verification;
 pub use machine::{
     BlockOutcome, BridgeData, ExtensionDuties, Machine, Options, ProposalError, ProposalRefusal,
 };
+pub use opened::Opened;

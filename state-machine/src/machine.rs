@@ -16,13 +16,14 @@ use io_types::{
     ValidatorAddress,
 };
 
-use crate::admission::{self, Pending, Signed};
+use crate::admission::{self, Pending};
 use crate::block::{self, TransactionOutcome};
 use crate::context::BlockContext;
 use crate::derived::Derived;
 use crate::error::ActionError;
 use crate::extension::{self, Attested, CommitRefusal};
 use crate::ledger::conservation;
+use crate::opened::{Opened, Opener};
 use crate::settlement::Frozen;
 use crate::state::State;
 use crate::tables::{BEACON, BRIDGE, CHAIN, CLOCK, SETTLEMENTS, VALIDATORS};
@@ -114,18 +115,26 @@ struct Run {
     refusal: Option<ProposalRefusal>,
 }
 
+/// A finalized block, as `Commit` needs it.
+struct Staged {
+    height: Height,
+    hashes: Vec<Hash>,
+    changes: WriteSet,
+    patch: Patch,
+}
+
 #[derive(Default)]
 struct Works {
     /// Rows of genesis, until the first commit makes them durable.
     genesis: Option<(WriteSet, Hash)>,
     proposal: Option<Run>,
-    staged: Option<Run>,
+    staged: Option<Staged>,
 }
 
 /// The chain as a function over a store.
 pub struct Machine {
     store: Store,
-    options: Options,
+    opener: Opener,
     derived: RwLock<Derived>,
     works: Mutex<Works>,
     pending: Mutex<Pending>,
@@ -150,7 +159,7 @@ impl Machine {
         let derived = Derived::rebuild(&store.snapshot())?;
         Ok(Self {
             store,
-            options,
+            opener: Opener::new(options.parallel_signatures),
             derived: RwLock::new(derived),
             works: Mutex::default(),
             pending: Mutex::default(),
@@ -209,33 +218,54 @@ impl Machine {
         Ok((app_hash, validators))
     }
 
+    /// Opens transactions for [`Self::check_opened`], on all threads if the options say so. Needs no state, so it may run
+    /// beside anything.
+    pub fn open_all(&self, transactions: &[&[u8]]) -> Vec<Opened> {
+        self.opener.open_all(transactions)
+    }
+
     /// Checks a transaction for the mempool, on top of those that wait there.
     pub fn check_tx(&self, bytes: &[u8], recheck: bool) -> Result<Result<(), Rejection>, Fault> {
-        let signed = match admission::open(bytes) {
-            Ok(signed) => signed,
-            Err(rejection) => return Ok(Err(rejection)),
-        };
+        let opened = self.opener.open(bytes);
+        let mut answers = self.check_opened(&[(&opened, recheck)])?;
+        answers
+            .pop()
+            .ok_or_else(|| Fault::bug("machine", "a check without an answer"))
+    }
+
+    /// Checks transactions for the mempool in order, on top of those that wait there, with one answer for each. The flag
+    /// says whether it waits there already.
+    pub fn check_opened(
+        &self,
+        batch: &[(&Opened, bool)],
+    ) -> Result<Vec<Result<(), Rejection>>, Fault> {
         let view = self.store.snapshot();
         let state = self.state(&view);
         let Some(block) = self.next_context(&view, &state)? else {
-            return Ok(Err(Rejection::Undecodable {
-                why: "the chain has not started yet".to_owned(),
-            }));
+            let why = "the chain has not started yet".to_owned();
+            return Ok(vec![Err(Rejection::Undecodable { why }); batch.len()]);
         };
         let mut pending = locked(&self.pending);
-        let body = &signed.body;
-        let key = (body.signer, body.lane);
-        if recheck && pending.get(&key).is_some_and(|last| *last >= body.sequence) {
-            return Ok(Ok(()));
-        }
-        match admission::check(&signed, &block, &state, Some(&pending)) {
-            Ok(_fee) => {
-                pending.insert(key, body.sequence);
-                Ok(Ok(()))
+        let check = |(opened, recheck): &(&Opened, bool)| -> Result<_, Fault> {
+            let signed = match &opened.signed {
+                Ok(signed) => signed,
+                Err(rejection) => return Ok(Err(rejection.clone())),
+            };
+            let body = &signed.body;
+            let key = (body.signer, body.lane);
+            if *recheck && pending.get(&key).is_some_and(|last| *last >= body.sequence) {
+                return Ok(Ok(()));
             }
-            Err(ActionError::Rejected(rejection)) => Ok(Err(rejection)),
-            Err(ActionError::Faulted(fault)) => Err(fault),
-        }
+            match admission::check(signed, &block, &state, Some(&pending)) {
+                Ok(_fee) => {
+                    pending.insert(key, body.sequence);
+                    Ok(Ok(()))
+                }
+                Err(ActionError::Rejected(rejection)) => Ok(Err(rejection)),
+                Err(ActionError::Faulted(fault)) => Err(fault),
+            }
+        };
+        batch.iter().map(check).collect()
     }
 
     /// Makes a block: the injected commit, then every admissible transaction that fits.
@@ -265,23 +295,21 @@ impl Machine {
             .saturating_sub(injected.len())
             .saturating_sub(16);
         let mut chosen = vec![injected];
-        let opened = admission::open_all(
-            &request.block.transactions,
-            self.options.parallel_signatures,
-        );
-        for (bytes, opened) in request.block.transactions.iter().zip(&opened) {
-            // Bytes and a few for the engine's framing.
-            let Some(left) = room.checked_sub(bytes.len().saturating_add(8)) else {
-                continue;
-            };
-            let mark = state.mark();
-            if block::run_transaction(bytes, opened, &block, &mut state)?.inadmissible {
-                state.revert(mark);
-                continue;
-            }
-            room = left;
-            chosen.push(bytes.clone());
-        }
+        self.opener
+            .each(&request.block.transactions, |bytes, opened| {
+                // Bytes and a few for the engine's framing.
+                let Some(left) = room.checked_sub(bytes.len().saturating_add(8)) else {
+                    return Ok(());
+                };
+                let mark = state.mark();
+                if block::run_transaction(opened, &block, &mut state)?.inadmissible {
+                    state.revert(mark);
+                    return Ok(());
+                }
+                room = left;
+                chosen.push(bytes.to_vec());
+                Ok(())
+            })?;
         Ok(chosen)
     }
 
@@ -305,8 +333,23 @@ impl Machine {
             Some(run) => run,
             None => self.run(block)?,
         };
-        let outcome = run.outcome.clone();
-        locked(&self.works).staged = Some(run);
+        let Run {
+            block,
+            changes,
+            outcome,
+            patch,
+            refusal: _,
+        } = run;
+        let hashes = outcome
+            .transactions
+            .iter()
+            .map(|transaction| transaction.hash);
+        locked(&self.works).staged = Some(Staged {
+            height: block.height,
+            hashes: hashes.collect(),
+            changes,
+            patch,
+        });
         Ok(outcome)
     }
 
@@ -323,18 +366,18 @@ impl Machine {
             }
             staged
         };
-        let Some(Run {
-            block,
+        let Some(Staged {
+            height,
+            hashes,
             changes,
             mut patch,
-            ..
         }) = staged
         else {
             return Err(Fault::bug("machine", "Commit without FinalizeBlock"));
         };
         note(&mut patch);
-        self.store.commit(patch, block.height.0)?;
-        if block.height.0 == 1 {
+        self.store.commit(patch, height.0)?;
+        if height.0 == 1 {
             // The rows of genesis were applied already; block 1's write set holds them again.
             let rebuilt = Derived::rebuild(&self.store.snapshot())?;
             *self.derived.write().unwrap_or_else(PoisonError::into_inner) = rebuilt;
@@ -344,7 +387,8 @@ impl Machine {
             derived.apply(&changes, &view)?;
         }
         locked(&self.pending).clear();
-        Ok(block.height)
+        self.opener.forget(hashes.iter());
+        Ok(height)
     }
 
     /// Whether a vote extension has the one form that every honest node accepts. Empty always has.
@@ -474,19 +518,17 @@ impl Machine {
         };
         let mut transactions = vec![injected_outcome(block, refusal.as_ref())];
         let rest = block.transactions.get(1..).unwrap_or_default();
-        let opened: Vec<Result<Signed, Rejection>> =
-            admission::open_all(rest, self.options.parallel_signatures);
-        for (place, (bytes, opened)) in rest.iter().zip(&opened).enumerate() {
-            let outcome = block::run_transaction(bytes, opened, &context, &mut state)?;
+        self.opener.each(rest, |_bytes, opened| {
+            let outcome = block::run_transaction(opened, &context, &mut state)?;
             if outcome.inadmissible && refusal.is_none() {
-                let place = place.saturating_add(1);
                 refusal = Some(ProposalRefusal::Inadmissible {
-                    place,
+                    place: transactions.len(),
                     log: outcome.log.clone(),
                 });
             }
             transactions.push(outcome);
-        }
+            Ok(())
+        })?;
         transactions.truncate(block.transactions.len());
         let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
         let frozen = block::end(block, &attested, &context, &derived, &mut state)?;

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use io_bridge::failpoint;
+use io_state_machine::block::TransactionOutcome;
 use io_state_machine::{BlockOutcome, ExtensionDuties, ProposalError};
 use io_storage::Fault;
 use io_types::consensus::Block;
-use io_types::{AccountId, BatchNumber, Height, ValidatorAddress};
+use io_types::{AccountId, BatchNumber, Event, Height, ValidatorAddress};
 use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as OfferResult;
 use tendermint_proto::v0_38::abci::{
     ExecTxResult, RequestApplySnapshotChunk, RequestExtendVote, RequestFinalizeBlock,
@@ -78,20 +79,25 @@ impl ChainConsensus {
         }
     }
 
-    fn record(&self, block: &Block, outcome: &BlockOutcome) -> BlockRecord {
+    fn record(
+        &self,
+        block: &Block,
+        transactions: Vec<TransactionOutcome>,
+        events: Vec<Event>,
+    ) -> BlockRecord {
         let chain_time = self.chain.scale.chain_time(block.time);
-        let transactions = outcome.transactions.iter().map(|tx| TransactionRecord {
+        let transactions = transactions.into_iter().map(|tx| TransactionRecord {
             hash: tx.hash,
             code: tx.code,
-            log: tx.log.clone(),
-            events: tx.events.clone(),
+            log: tx.log,
+            events: tx.events,
         });
         BlockRecord {
             height: block.height,
             time: block.time,
             chain_time,
             transactions: transactions.collect(),
-            events: outcome.events.clone(),
+            events,
         }
     }
 }
@@ -233,12 +239,18 @@ impl Consensus for ChainConsensus {
             ..ExecTxResult::default()
         });
         let tx_results = tx_results.collect();
-        let record = self.record(&block, &outcome);
-        let app_hash = Bytes::copy_from_slice(&outcome.app_hash.0);
+        let BlockOutcome {
+            transactions,
+            events,
+            app_hash,
+            frozen,
+        } = outcome;
+        let app_hash = Bytes::copy_from_slice(&app_hash.0);
+        let record = self.record(&block, transactions, events);
         self.finalized = Some(Finalized {
             block,
             record,
-            frozen: outcome.frozen,
+            frozen,
         });
         Ok(ResponseFinalizeBlock {
             tx_results,

@@ -133,9 +133,18 @@ impl AccountId {
 
     /// Whether `signature` over `message` was made by this account's key (the one rule: `verify_strict`).
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         self.verifying_key()
-            .is_some_and(|key| key.verify_strict(message, &signature).is_ok())
+            .is_some_and(|key| Self::verify_with(&key, message, signature))
+    }
+
+    /// The same with a key that [`Self::verifying_key`] gave, which saves reading it again.
+    pub fn verify_with(
+        key: &ed25519_dalek::VerifyingKey,
+        message: &[u8],
+        signature: &Signature,
+    ) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        key.verify_strict(message, &signature).is_ok()
     }
 }
 

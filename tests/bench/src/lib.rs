@@ -14,14 +14,22 @@
     reason = "a benchmark measures time in floats and prints it"
 )]
 
+pub mod chains;
+pub mod counted;
+pub mod end_to_end;
 pub mod epoch;
 pub mod heartbeats;
 pub mod line;
 pub mod matching;
 pub mod memory;
+pub mod network;
+pub mod noop;
+pub mod opening;
 pub mod payouts;
+pub mod program;
 pub mod setup;
 pub mod table;
+pub mod transfers;
 pub mod world;
 
 use crate::line::Line;
@@ -36,5 +44,10 @@ pub const GROUPS: &[(&str, Measure)] = &[
     ("heartbeats", heartbeats::lines),
     ("epoch", epoch::lines),
     ("memory", memory::lines),
+    ("transfers", transfers::lines),
     ("payouts", payouts::lines),
+    ("opening", opening::lines),
+    ("program", program::lines),
+    ("network/transfers", end_to_end::transfers),
+    ("network/orders", end_to_end::orders),
 ];
