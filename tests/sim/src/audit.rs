@@ -86,6 +86,8 @@ pub struct Auditor {
     fees_in: [u128; 3],
     closed: BTreeMap<Epoch, [u64; 3]>,
     emitted: u128,
+    /// What an epoch that is being closed has given so far.
+    given: BTreeMap<Epoch, u64>,
     burned: [u128; 3],
     suspense: BTreeMap<u64, (Asset, u64)>,
     batches: u64,
@@ -132,6 +134,7 @@ impl Auditor {
             fees_in: [0; 3],
             closed: BTreeMap::new(),
             emitted: 0,
+            given: BTreeMap::new(),
             burned: [0; 3],
             suspense: BTreeMap::new(),
             batches: 0,

@@ -245,7 +245,7 @@ fn empty_spec(rng: &mut Rng) -> GenesisSpec {
         id: ClassId(id),
         name: format!("class {id}"),
         rank,
-        n: 128,
+        n: 256,
         k: 6,
         m: 6,
         w: 64,

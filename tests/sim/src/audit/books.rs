@@ -319,6 +319,13 @@ impl Auditor {
         Ok(())
     }
 
+    /// The schedule gives.
+    fn mint(&mut self, amount: u64) {
+        let (outside, pool) = (SystemAccount::Outside, SystemAccount::RewardPool);
+        self.pay(system(outside), system(pool), Asset::Io, amount);
+        self.emitted += u128::from(amount);
+    }
+
     fn epoch_event(&mut self, event: &Event) -> Check {
         let pool = system(SystemAccount::RewardPool);
         match event {
@@ -333,11 +340,19 @@ impl Auditor {
                 if self.accruals.insert(key, amount.get()).is_some() {
                     return Err(format!("device {device} was rewarded twice for {epoch}"));
                 }
+                // A close may take many blocks: what is given is minted in the block that gives it.
+                self.mint(amount.get());
+                *self.given.entry(*epoch).or_default() += amount.get();
             }
-            Event::EpochClosed { pot, to_vault, .. } => {
-                let outside = system(SystemAccount::Outside);
-                self.pay(outside, pool, Asset::Io, pot.get());
-                self.emitted += u128::from(pot.get());
+            Event::EpochClosed {
+                epoch,
+                pot,
+                to_vault,
+                ..
+            } => {
+                let given = self.given.remove(epoch).unwrap_or(0);
+                let rest = pot.get().checked_sub(given);
+                self.mint(rest.ok_or("more was given than the pot")?);
                 let vault = system(SystemAccount::RewardVault);
                 self.pay(pool, vault, Asset::Io, to_vault.get());
             }

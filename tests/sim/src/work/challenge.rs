@@ -18,7 +18,7 @@ use super::money::someone;
 use super::{Intent, Memory, Scene};
 use crate::rng::Rng;
 
-/// Answers of a run that are worked out in full and wrong.
+/// Answers of a run that are worked out in full and wrong, in one seed of four: they cost as much as all else.
 const FRAUDS_MAX: usize = 2;
 
 pub(super) fn intents(
@@ -206,7 +206,8 @@ impl Part<'_> {
                 root_b: Hash(rng.bytes32()),
             });
         }
-        if rng.one_in(10) && memory.proofs.len() < FRAUDS_MAX {
+        let cheats = self.scene.world.seed.is_multiple_of(4);
+        if cheats && rng.one_in(10) && memory.proofs.len() < FRAUDS_MAX {
             self.cheat(&device, &mut answer, memory);
         }
         if let Some(key) = self.scene.world.key_of(device.device_key) {
