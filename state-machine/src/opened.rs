@@ -18,6 +18,8 @@ const REMEMBERED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Transactions that one thread opens in a row.
 const STRETCH: usize = 32;
+/// A stretch of a block, and its transactions once a thread has opened them.
+type Stretch<'t> = (&'t [Vec<u8>], OnceLock<Vec<Opened>>);
 
 /// A transaction's hash, and what came of opening it.
 #[derive(Clone, Debug)]
@@ -127,7 +129,7 @@ impl Opener {
                 .iter()
                 .try_for_each(|bytes| execute(bytes, &self.open(bytes)));
         }
-        let stretches: Vec<(&[Vec<u8>], OnceLock<Vec<Opened>>)> = transactions
+        let stretches: Vec<Stretch<'_>> = transactions
             .chunks(STRETCH)
             .map(|stretch| (stretch, OnceLock::new()))
             .collect();

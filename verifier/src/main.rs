@@ -150,16 +150,15 @@ async fn measure(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let say = |text: &str| eprintln!("{text}");
-    let rules = match &options.catalogue {
-        Some(path) => Ok(bench::read_catalogue(path)?),
-        None => {
-            let client = Client::new(&config.node)?;
-            match (client.catalogue().await, client.params().await) {
-                (Ok(catalogue), Ok(params)) => Ok((catalogue, params.verification)),
-                (Err(error), _) | (_, Err(error)) => Err(format!(
-                    "{error}; or name a catalogue with --catalogue FILE"
-                )),
-            }
+    let rules = if let Some(path) = &options.catalogue {
+        Ok(bench::read_catalogue(path)?)
+    } else {
+        let client = Client::new(&config.node)?;
+        match (client.catalogue().await, client.params().await) {
+            (Ok(catalogue), Ok(params)) => Ok((catalogue, params.verification)),
+            (Err(error), _) | (_, Err(error)) => Err(format!(
+                "{error}; or name a catalogue with --catalogue FILE"
+            )),
         }
     };
     let mut report = bench::measure(config.backend, options, &say)?;
