@@ -20,12 +20,7 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
     let chain = Chain::new(&localnet);
     let before = until("a balance", SOON, async || chain.balance(chain.you()).await).await;
     let forge = |rpc: &str| {
-        let account: String = chain
-            .you()
-            .0
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let account = hex::encode(chain.you().0);
         localnet.fault(&["lie-rpc", rpc, "deposit", &account, &FORGED.to_string()]);
     };
 
@@ -77,7 +72,18 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
         "what one RPC of each saw was credited"
     );
 
-    for rpc in firsts {
+    nobody_is_believed_who_is_contradicted(&localnet, &chain, before, &firsts).await;
+    localnet.end();
+}
+
+/// Deposit 7, while one RPC of each validator contradicts the other.
+async fn nobody_is_believed_who_is_contradicted(
+    localnet: &Localnet,
+    chain: &Chain,
+    before: u64,
+    liars: &[&str],
+) {
+    for rpc in liars {
         localnet.fault(&["lie-rpc", rpc, "bytes"]);
     }
     until(
@@ -114,7 +120,7 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
         "credited while endpoints disagree"
     );
     localnet.fault(&["heal"]);
-    is_credited(&chain, 7, "the liars were replaced").await;
+    is_credited(chain, 7, "the liars were replaced").await;
 
     until("both sides agree on the deposits", SOON, async || {
         let books = chain.books().await?;
@@ -130,7 +136,6 @@ async fn a_deposit_counts_once_it_is_final_whatever_single_rpcs_say() {
         before + 127 * IO,
         "each deposit once, and no other"
     );
-    localnet.end();
 }
 
 /// Waits for the credit of a deposit that was just confirmed. Panics if the chain credits what is not final, or if nothing was left to
