@@ -1,6 +1,8 @@
 //! `io-node config`
 
+use super::show::COMET;
 use super::{Context, Failure, print_facts};
+use crate::comet::CometHome;
 use crate::config::FILE;
 
 #[derive(Debug, clap::Subcommand)]
@@ -18,6 +20,8 @@ pub(super) fn run(context: &Context, verb: &Verb) -> Result<(), Failure> {
     let settings = context.settings()?;
     match verb {
         Verb::Check => {
+            let comet = CometHome::new(context.home.join(COMET));
+            super::show::address(&settings.config, &comet)?;
             let path = context.home.join(FILE);
             print_facts(
                 context,

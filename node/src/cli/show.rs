@@ -61,6 +61,13 @@ pub(super) fn address(
     if !named.is_empty() {
         return named.parse().map(Some).map_err(Failure::refused);
     }
+    if let Some(signer) = comet.remote_signer().map_err(Failure::refused)? {
+        return Err(Failure::refused(format!(
+            "{}: priv_validator_laddr = {signer:?} leaves the consensus key to a remote signer; set keys.consensus_address to that key's \
+             address, and let the signer sign vote extensions too (tmkms: sign_extensions = true), else CometBFT stops at its first vote",
+            comet.config_file().display()
+        )));
+    }
     let key = comet.validator_key().map_err(Failure::refused)?;
     Ok(key.map(|key| consensus_address(&Hash(key.to_bytes()))))
 }

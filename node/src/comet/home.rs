@@ -32,6 +32,16 @@ pub enum HomeError {
         /// What is wrong with it.
         why: String,
     },
+    /// CometBFT's settings are not TOML.
+    #[error(
+        "{path} is not TOML: {why}; correct it, or move it away and run `io-node init`, which writes it anew"
+    )]
+    BadSettings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Something is there already.
     #[error("{path} exists with other content; remove it, or choose another home")]
     Exists {
@@ -152,6 +162,24 @@ impl CometHome {
         } else {
             Ok(None)
         }
+    }
+
+    /// Where a remote signer dials in (`priv_validator_laddr`); nothing where CometBFT signs by itself or has no settings yet.
+    pub fn remote_signer(&self) -> Result<Option<String>, HomeError> {
+        let path = self.config_file();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let settings: toml::Table =
+            read(&path)?
+                .parse()
+                .map_err(|error: toml::de::Error| HomeError::BadSettings {
+                    path: path.clone(),
+                    why: error.message().to_owned(),
+                })?;
+        let address = settings.get("priv_validator_laddr");
+        let address = address.and_then(toml::Value::as_str).unwrap_or("");
+        Ok((!address.is_empty()).then(|| address.to_owned()))
     }
 
     /// How peers name this node.

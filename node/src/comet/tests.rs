@@ -94,6 +94,27 @@ fn init_writes_what_is_missing_and_changes_nothing_that_exists() {
 }
 
 #[test]
+fn a_remote_signer_is_seen_in_cometbfts_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = CometHome::new(folder.path().to_owned());
+    assert_eq!(home.remote_signer().unwrap(), None, "no settings yet");
+    home.init(&tuning()).unwrap();
+    assert_eq!(home.remote_signer().unwrap(), None);
+    let settings = fs::read_to_string(home.config_file()).unwrap();
+    let mut settings: toml::Table = settings.parse().unwrap();
+    let address = "tcp://127.0.0.1:26659";
+    settings.insert("priv_validator_laddr".to_owned(), address.into());
+    fs::write(home.config_file(), settings.to_string()).unwrap();
+    assert_eq!(home.remote_signer().unwrap().as_deref(), Some(address));
+    fs::write(home.config_file(), "priv_validator_laddr").unwrap();
+    let broken = home.remote_signer().unwrap_err();
+    assert!(
+        matches!(&broken, HomeError::BadSettings { path, .. } if *path == home.config_file()),
+        "{broken:?}"
+    );
+}
+
+#[test]
 fn the_files_are_what_cometbft_itself_reads() {
     let folder = tempfile::tempdir().unwrap();
     let home = CometHome::new(folder.path().to_owned());
