@@ -26,7 +26,8 @@ pub enum DecodeError {
 
 /// Encodes a value. Writing to memory cannot fail.
 pub fn encode<T: BorshSerialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    // As long as most rows and transactions, so that small writes do not grow it again and again.
+    let mut bytes = Vec::with_capacity(256);
     if let Err(error) = value.serialize(&mut bytes) {
         // Only a collection of more than u32::MAX items gets here; every type of ours is bounded far below.
         debug_assert!(false, "encoding failed: {error}");
