@@ -161,17 +161,15 @@ impl Table {
                 old: row,
             });
         }
+        let place = place(self.spec);
         let mut lowest = self.indices.lowest(&freed);
         let mut depth = self.tree.depth();
         for RowChange { key: _, old, new } in &mut rows {
             if let (None, Some(row)) = (old, new) {
                 row.index = lowest
                     .next()
-                    .ok_or_else(|| Fault::bug(place(self.spec), "no index is free"))?;
-                depth = depth.max(depth_for(
-                    &place(self.spec),
-                    leaf_of(self.spec.leaf, row.index),
-                )?);
+                    .ok_or_else(|| Fault::bug(place.as_str(), "no index is free"))?;
+                depth = depth.max(depth_for(&place, leaf_of(self.spec.leaf, row.index))?);
             }
         }
         Ok(self.plan(depth, rows))
