@@ -238,11 +238,12 @@ impl Chain {
             last_slot: Slot(1),
             epochs: Vec::new(),
             full_epochs: 0,
+            full_unraised: 0,
             expected_from: Slot(0),
             missed: 0,
             counted_down: false,
         };
-        UPTIME.put(&mut self.state, &device, &row);
+        UPTIME.put(&mut self.state, &device, &row).unwrap();
         self.index = Index::rebuild(self.state.overlay()).unwrap();
     }
 

@@ -3,7 +3,7 @@
 use io_settlement::emission::Schedule;
 use io_state_machine::tables;
 use io_types::action::Collect;
-use io_types::row::NominationCheck;
+use io_types::row::{NominationCheck, RewardState};
 use io_types::{Action, Amount, Asset, ChainTime, DeviceId, Epoch, SystemAccount};
 
 use crate::support::{Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, device_spec, key, ready_device};
@@ -43,8 +43,9 @@ fn world() -> (Chain, Links) {
 
 fn result(chain: &Chain, number: u64) -> io_types::row::DeviceResult {
     chain
-        .row(&tables::DEVICE_RESULTS, &(epoch(number), DeviceId(1)))
+        .value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch(number)))
         .unwrap()
+        .result
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn each_refused_device_has_the_checks_that_it_failed() {
         row.memory_failed_at = ChainTime(GENESIS_MS + HOUR);
         row.last_failed = true;
         tables::DEVICES.put(state, &DeviceId(1), &row);
-        tables::STAKES.delete(state, &DeviceId(1));
+        tables::STAKES.delete(state, &DeviceId(1)).unwrap();
         // The hold that the stake named goes with it.
         let holds = tables::HOLDS
             .list(state, &io_types::HoldId(0), None, 100)
@@ -241,9 +242,17 @@ fn closed_at(close_devices_max: u32) -> (Chain, usize) {
 fn assert_pool_is_accruals(chain: &Chain) {
     let mut sum = 0;
     let view = chain.machine.store().snapshot();
-    tables::ACCRUALS
+    tables::DEVICE_RESULTS
         .visit(&view, None, &mut |_key, row| {
-            sum += i128::from(row.amount.get());
+            if row.reward != RewardState::Gone {
+                sum += i128::from(row.result.reward.get());
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    tables::OLD_REWARDS
+        .visit(&view, None, &mut |_key, row| {
+            sum += i128::from(row.ready.get()) + i128::from(row.withheld.get());
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
@@ -263,8 +272,8 @@ fn an_epoch_closed_over_many_blocks_gives_what_one_closed_in_a_block_gives() {
     assert_eq!(closed(&slowly), closed(&at_once));
     for number in 0..=2 {
         for device in 1..=3 {
-            let key = (epoch(number), DeviceId(device));
-            let result = |chain: &Chain| chain.row(&tables::DEVICE_RESULTS, &key);
+            let key = (DeviceId(device), epoch(number));
+            let result = |chain: &Chain| chain.value(&tables::DEVICE_RESULTS, &key);
             assert_eq!(result(&slowly), result(&at_once), "{number}, {device}");
         }
     }

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use io_state_machine::tables;
-use io_types::row::DeviceResult;
-use io_types::{Amount, BlockTime, ChainTime, DeviceId, Slot};
+use io_types::row::ResultRow;
+use io_types::{BlockTime, ChainTime, DeviceId, Slot};
 
 use crate::line::{Bar, Line, figure};
 use crate::setup::{Setup, on_core};
@@ -39,18 +39,10 @@ fn world(devices: u64) -> Result<World> {
         for id in 1..=devices {
             let mut chain = tables::UPTIME.expect(state, &DeviceId(id), "the plan has it")?;
             chain.epochs = vec![(epoch, (1 << 60) - 1)];
-            tables::UPTIME.put(state, &DeviceId(id), &chain);
-            let result = DeviceResult {
-                nominated: true,
-                succeeded: false,
-                failed_checks: Vec::new(),
-                pool: None,
-                slots_up: 0,
-                slots_hired: 0,
-                base: 0,
-                reward: Amount::ZERO,
-            };
-            tables::DEVICE_RESULTS.put(state, &(epoch, DeviceId(id)), &result);
+            tables::UPTIME.put(state, &DeviceId(id), &chain)?;
+            let mut result = ResultRow::default();
+            result.result.nominated = true;
+            tables::DEVICE_RESULTS.put(state, &(DeviceId(id), epoch), &result)?;
         }
         Ok(())
     })?;

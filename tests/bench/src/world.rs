@@ -233,6 +233,7 @@ fn hash_chain(id: u64, linked: Slot) -> UptimeChain {
         last_slot: linked.plus(1440),
         epochs: vec![(linked.epoch(), (1 << 60) - 1)],
         full_epochs: 10,
+        full_unraised: 0,
         expected_from: linked,
         missed: 0,
         counted_down: false,
@@ -441,9 +442,9 @@ fn write_device(state: &mut State<'_>, plan: &Plan, id: u64) {
         hold: HoldId(id),
         exit: None,
     };
-    tables::STAKES.put(state, &row.id, &stake);
+    tables::STAKES.put(state, &row.id, &stake)?;
     if let Some(linked) = plan.linked {
-        tables::UPTIME.put(state, &row.id, &hash_chain(id, linked));
+        tables::UPTIME.put(state, &row.id, &hash_chain(id, linked))?;
     }
     if plan.whole {
         tables::DEVICE_KEYS.put(state, &row.device_key, &row.id);

@@ -53,6 +53,7 @@ fn take(row: &mut Option<UptimeChain>, actions: &[Action]) -> (usize, usize) {
                 last_slot: Slot(chain.first_slot.0 + u64::from(chain.slots) - 1),
                 epochs: Vec::new(),
                 full_epochs: 0,
+                full_unraised: 0,
                 expected_from: chain.first_slot,
                 missed: 0,
                 counted_down: false,
