@@ -13,8 +13,8 @@ use io_types::extension::{INJECTED_BYTES_MAX, VoteExtension};
 use io_types::genesis::GenesisSpec;
 use io_types::row::Accrual;
 use io_types::{
-    AccountId, BatchNumber, BlockTime, DeviceId, Epoch, Event, Hash, Height, Rejection, Transaction,
-    ValidatorAddress,
+    AccountId, BatchNumber, BlockTime, DeviceId, Epoch, Event, Hash, Height, Rejection,
+    Transaction, ValidatorAddress,
 };
 
 use crate::admission::{self, Pending};

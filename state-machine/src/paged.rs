@@ -77,6 +77,8 @@ pub struct Page<V> {
     present: u64,
     lengths: [u8; 64],
     body: Vec<u8>,
+    /// Where a value is encoded before it goes to its place.
+    scratch: Vec<u8>,
     values: PhantomData<fn() -> V>,
 }
 
@@ -101,6 +103,7 @@ impl<V: BorshSerialize + BorshDeserialize> Page<V> {
             present: 0,
             lengths: [0; 64],
             body: Vec::new(),
+            scratch: Vec::new(),
             values: PhantomData,
         }
     }
@@ -171,7 +174,9 @@ impl<V: BorshSerialize + BorshDeserialize> Page<V> {
 
     /// Sets the value of a place.
     pub fn put(&mut self, place: u8, value: &V) -> Result<(), Fault> {
-        let bytes = io_types::codec::encode(value);
+        self.scratch.clear();
+        io_types::codec::encode_into(value, &mut self.scratch);
+        let bytes = self.scratch.as_slice();
         let range = self.range(place);
         let (Ok(length), Some(of_place)) = (
             u8::try_from(bytes.len()),
@@ -183,10 +188,10 @@ impl<V: BorshSerialize + BorshDeserialize> Page<V> {
         if *of_place == length
             && let Some(old) = self.body.get_mut(range.clone())
         {
-            old.copy_from_slice(&bytes);
+            old.copy_from_slice(bytes);
         } else {
             *of_place = length;
-            self.body.splice(range, bytes);
+            self.body.splice(range, bytes.iter().copied());
         }
         self.present |= bit(place);
         Ok(())
@@ -303,12 +308,7 @@ impl<K: PagedKey, V: BorshSerialize + BorshDeserialize> Paged<K, V> {
     }
 
     /// The values at one place of the rows from that of `from` to that of `to`, both included, in order.
-    pub fn column(
-        &self,
-        snapshot: &dyn Snapshot,
-        from: &K,
-        to: &K,
-    ) -> Result<Vec<(K, V)>, Fault> {
+    pub fn column(&self, snapshot: &dyn Snapshot, from: &K, to: &K) -> Result<Vec<(K, V)>, Fault> {
         let mut values = Vec::new();
         self.rows(snapshot, (from, to), &mut |row, bytes| {
             let key = self.key(row, from.place())?;
@@ -342,15 +342,18 @@ impl<K: PagedKey, V: BorshSerialize + BorshDeserialize> Paged<K, V> {
         let mut end = to.row();
         end.push(0);
         let mut fault = None;
-        snapshot.scan(self.id, &from.row(), Some(&end), &mut |row, bytes| {
-            match take(row, bytes) {
+        snapshot.scan(
+            self.id,
+            &from.row(),
+            Some(&end),
+            &mut |row, bytes| match take(row, bytes) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(found) => {
                     fault = Some(found);
                     ControlFlow::Break(())
                 }
-            }
-        })?;
+            },
+        )?;
         fault.map_or(Ok(()), Err)
     }
 

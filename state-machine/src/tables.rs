@@ -4,8 +4,8 @@ use io_storage::{Leaf, TableId, TableSpec};
 use io_types::catalogue::Catalogue;
 use io_types::params::ChainFacts;
 use io_types::row::{
-    AccountRow, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Closing,
-    Device, EpochRow, Hold, LaneRow, OldRewards, Order, Payout, PriceState, ResultRow, Stake,
+    AccountRow, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Closing, Device,
+    EpochRow, Hold, LaneRow, OldRewards, Order, Payout, PriceState, ResultRow, Stake,
     SuspendedDeposit, UptimeChain, ValidatorRow, VerifierRow,
 };
 use io_types::{

@@ -1,14 +1,13 @@
 //! Devices, orders, bookings, challenges, epochs.
 
-use std::ops::ControlFlow;
-
 use axum::Json;
 use axum::extract::State;
 use io_state_machine::context::BlockContext;
 use io_state_machine::stake;
 use io_state_machine::state::State as Rows;
 use io_state_machine::tables::{
-    BOOKINGS, CHAIN, CHALLENGES, CLOCK, COUNTERS, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES, UPTIME,
+    BOOKINGS, CHAIN, CHALLENGES, CLOCK, COUNTERS, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES,
+    UPTIME,
 };
 use io_storage::View;
 use io_types::action::PlaceOrder;

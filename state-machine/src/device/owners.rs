@@ -14,7 +14,10 @@ use crate::tables::DEVICES;
 pub struct Owners(BTreeSet<(u64, DeviceId)>);
 
 fn prefix(owner: AccountId) -> u64 {
-    owner.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    owner
+        .0
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 impl Owners {
@@ -33,7 +36,9 @@ impl Owners {
         for (_key, change) in changes.table(DEVICES.id) {
             if let (None, Some(new)) = (&change.old, &change.new) {
                 let device = DEVICES.decode(new)?;
-                Arc::make_mut(this).0.insert((prefix(device.owner), device.id));
+                Arc::make_mut(this)
+                    .0
+                    .insert((prefix(device.owner), device.id));
             }
         }
         Ok(())

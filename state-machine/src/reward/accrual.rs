@@ -47,7 +47,9 @@ pub(super) fn take(
         let ready = Amount::ZERO;
         put_old(state, device, OldRewards { ready, ..old })?;
     }
-    for (key, mut row) in DEVICE_RESULTS.column(state.overlay(), &all(device).0, &(device, through))? {
+    for (key, mut row) in
+        DEVICE_RESULTS.column(state.overlay(), &all(device).0, &(device, through))?
+    {
         let ripe = collectable_at(&block.params.reward, key.1) <= block.now;
         if row.reward == RewardState::Accrued && ripe {
             sum = add(sum, row.result.reward)?;
@@ -87,11 +89,7 @@ pub fn release(state: &mut State<'_>, device: DeviceId) -> Result<(), Fault> {
 }
 
 /// A failed pulse: what is not yet collectable of this device goes to Y1.
-pub fn forfeit(
-    state: &mut State<'_>,
-    block: &BlockContext,
-    device: DeviceId,
-) -> Result<(), Fault> {
+pub fn forfeit(state: &mut State<'_>, block: &BlockContext, device: DeviceId) -> Result<(), Fault> {
     let mut sum = Amount::ZERO;
     let (first, last) = all(device);
     for (key, mut row) in DEVICE_RESULTS.column(state.overlay(), &first, &last)? {

@@ -196,7 +196,14 @@ fn retest(
         if is_turn(row.epoch, device.id) {
             raise_reputation(state, device, std::mem::take(&mut chain.full_unraised));
         }
-        chain.epochs.retain(|(epoch, _bits)| *epoch > row.epoch);
+        for old in chain
+            .epochs
+            .iter_mut()
+            .filter(|(epoch, _bits)| *epoch <= row.epoch)
+        {
+            *old = (Epoch(0), 0);
+        }
+        chain.epochs.sort_unstable();
     }
     result.slots_up = u8::try_from(up).unwrap_or(u8::MAX);
     if result.nominated && counts {

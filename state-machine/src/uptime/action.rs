@@ -17,8 +17,6 @@ use crate::uptime::bit;
 
 /// Most entries of one batch.
 const ENTRIES_MAX: usize = 10_000;
-/// Epochs of bits that are kept: the open one, and those that the late window has not closed.
-const EPOCHS_KEPT: usize = 3;
 
 /// A device and its link.
 type Entry = (DeviceId, Hash);
@@ -226,7 +224,9 @@ fn same_row(one: &&Entry, other: &&Entry) -> bool {
 
 /// The row in which these entries' devices stand.
 fn row_of(state: &State<'_>, entries: &[&Entry]) -> Result<Page<UptimeChain>, Fault> {
-    let device = entries.first().map_or(DeviceId(0), |(device, _link)| *device);
+    let device = entries
+        .first()
+        .map_or(DeviceId(0), |(device, _link)| *device);
     UPTIME.page(state, &device)
 }
 
@@ -236,7 +236,7 @@ fn empty() -> UptimeChain {
         link: Hash::ZERO,
         link_slot: Slot(0),
         last_slot: Slot(0),
-        epochs: Vec::new(),
+        epochs: UptimeChain::NO_EPOCHS,
         full_epochs: 0,
         full_unraised: 0,
         expected_from: Slot(0),
@@ -276,10 +276,12 @@ fn next(
         .find(|(epoch, _bits)| *epoch == slot.epoch())
     {
         Some((_epoch, bits)) => *bits |= bit(slot),
-        None => chain.epochs.push((slot.epoch(), bit(slot))),
+        // The oldest makes room.
+        None => {
+            let [_oldest, middle, newest] = chain.epochs;
+            chain.epochs = [middle, newest, (slot.epoch(), bit(slot))];
+        }
     }
-    let surplus = chain.epochs.len().saturating_sub(EPOCHS_KEPT);
-    chain.epochs.drain(..surplus);
     Some((chain, was_down))
 }
 

@@ -236,7 +236,7 @@ impl Chain {
             link: Hash::ZERO,
             link_slot: Slot(0),
             last_slot: Slot(1),
-            epochs: Vec::new(),
+            epochs: UptimeChain::NO_EPOCHS,
             full_epochs: 0,
             full_unraised: 0,
             expected_from: Slot(0),

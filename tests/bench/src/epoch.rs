@@ -7,7 +7,7 @@ use io_types::{BlockTime, ChainTime, DeviceId, Slot};
 
 use crate::line::{Bar, Line, figure};
 use crate::setup::{Setup, on_core};
-use crate::world::{GENESIS_MS, Plan, World};
+use crate::world::{GENESIS_MS, Plan, World, hour};
 
 /// No block may be delayed by more, ms.
 const DELAY_BAR: f64 = 250.0;
@@ -38,7 +38,7 @@ fn world(devices: u64) -> Result<World> {
         tables::EPOCHS.put(state, &epoch, &row);
         for id in 1..=devices {
             let mut chain = tables::UPTIME.expect(state, &DeviceId(id), "the plan has it")?;
-            chain.epochs = vec![(epoch, (1 << 60) - 1)];
+            chain.epochs = hour(epoch);
             tables::UPTIME.put(state, &DeviceId(id), &chain)?;
             let mut result = ResultRow::default();
             result.result.nominated = true;

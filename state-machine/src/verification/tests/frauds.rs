@@ -80,16 +80,18 @@ fn stake_device(chain: &mut Chain, amount: u64) {
         HoldPurpose::Stake(DEVICE),
     )
     .unwrap();
-    STAKES.put(
-        &mut chain.state,
-        &DEVICE,
-        &Stake {
-            staker: OWNER,
-            amount,
-            hold,
-            exit: None,
-        },
-    ).unwrap();
+    STAKES
+        .put(
+            &mut chain.state,
+            &DEVICE,
+            &Stake {
+                staker: OWNER,
+                amount,
+                hold,
+                exit: None,
+            },
+        )
+        .unwrap();
     crate::stake::count(&mut chain.state, amount, Amount::ZERO).unwrap();
 }
 

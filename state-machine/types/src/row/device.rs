@@ -96,8 +96,8 @@ pub struct UptimeChain {
     pub link_slot: Slot,
     /// The last slot that the chain covers.
     pub last_slot: Slot,
-    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first).
-    pub epochs: Vec<(Epoch, u64)>,
+    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first); (0, 0) where there is none.
+    pub epochs: [(Epoch, u64); 3],
     /// Epochs in a row with enough slots up, as of the last closed epoch.
     pub full_epochs: u32,
     /// Epochs with enough slots up since its reputation was last raised.
@@ -108,6 +108,11 @@ pub struct UptimeChain {
     pub missed: u32,
     /// Whether so many are missed that the device counts as down.
     pub counted_down: bool,
+}
+
+impl UptimeChain {
+    /// No bits of any epoch.
+    pub const NO_EPOCHS: [(Epoch, u64); 3] = [(Epoch(0), 0); 3];
 }
 
 /// A device's stake. Table `stakes`, key: device.
@@ -204,15 +209,7 @@ pub enum NominationCheck {
 
 /// One device's result of one epoch.
 #[derive(
-    Clone,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
+    Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct DeviceResult {
     /// Whether it was nominated at the opening.

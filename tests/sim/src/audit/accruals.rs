@@ -42,7 +42,10 @@ impl Auditor {
         for (device, row) in rows.values(&tables::OLD_REWARDS) {
             let keys = older.remove(&device).unwrap_or_default();
             if keys.iter().any(|key| key.1 > row.through) {
-                return Err(format!("device {device} lost a result of an epoch after {}", row.through));
+                return Err(format!(
+                    "device {device} lost a result of an epoch after {}",
+                    row.through
+                ));
             }
             let sums = (row.ready.get(), row.withheld.get());
             let left = self.classes_left(&keys, sums).ok_or_else(|| {
@@ -75,7 +78,11 @@ impl Auditor {
         }
         (0..8_u8).rev().find_map(|classes| {
             let stays = |class: usize| classes >> class & 1 == 1;
-            let left: Vec<Reward> = keys.iter().filter(|key| stays(class(key))).copied().collect();
+            let left: Vec<Reward> = keys
+                .iter()
+                .filter(|key| stays(class(key)))
+                .copied()
+                .collect();
             (sum(&stays) == ready + withheld).then_some(left)
         })
     }

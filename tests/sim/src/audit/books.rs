@@ -1,7 +1,5 @@
 //! What each event does to the books.
 
-use std::collections::BTreeMap;
-
 use io_state_machine::tables;
 use io_types::row::{Outcome, PartEnd, StakeExit};
 use io_types::{AccountId, Asset, Event, Holder, SystemAccount};

@@ -51,7 +51,7 @@ fn take(row: &mut Option<UptimeChain>, actions: &[Action]) -> (usize, usize) {
                 link: chain.anchor,
                 link_slot: Slot(chain.first_slot.0 - 1),
                 last_slot: Slot(chain.first_slot.0 + u64::from(chain.slots) - 1),
-                epochs: Vec::new(),
+                epochs: UptimeChain::NO_EPOCHS,
                 full_epochs: 0,
                 full_unraised: 0,
                 expected_from: chain.first_slot,
