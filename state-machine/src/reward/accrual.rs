@@ -88,14 +88,19 @@ pub fn release(state: &mut State<'_>, device: DeviceId) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A failed pulse: what is not yet collectable of this device goes to Y1.
-pub fn forfeit(state: &mut State<'_>, block: &BlockContext, device: DeviceId) -> Result<(), Fault> {
+/// A failed pulse: what is not yet collectable of this device at that time goes to Y1.
+pub fn forfeit(
+    state: &mut State<'_>,
+    params: &RewardParams,
+    now: ChainTime,
+    device: DeviceId,
+) -> Result<(), Fault> {
     let mut sum = Amount::ZERO;
     let (first, last) = all(device);
     for (key, mut row) in DEVICE_RESULTS.column(state.overlay(), &first, &last)? {
         let lost = match row.reward {
             RewardState::Gone => false,
-            RewardState::Accrued => collectable_at(&block.params.reward, key.1) > block.now,
+            RewardState::Accrued => collectable_at(params, key.1) > now,
             RewardState::Withheld => true,
         };
         if lost {
