@@ -10,6 +10,8 @@ mod accrual;
 mod action;
 mod close;
 mod open;
+mod pay;
+mod retest;
 mod root;
 mod score;
 

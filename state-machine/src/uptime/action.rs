@@ -155,9 +155,9 @@ impl Execute for Heartbeats {
             }
         }
         let mut new = 0_usize;
-        for entries_of_row in by_row(entries).chunk_by(same_row) {
-            let page = row_of(state, entries_of_row)?;
-            for (device, link) in entries_of_row {
+        for entries_of_row in by_row(entries) {
+            let page = row_of(state, &entries_of_row)?;
+            for (device, link) in &entries_of_row {
                 let chain = page.get(device.place())?;
                 if chain.is_some_and(|chain| next(chain, block, *slot, link).is_some()) {
                     new = new.saturating_add(1);
@@ -179,9 +179,9 @@ impl Execute for Heartbeats {
     ) -> Result<(), ActionError> {
         let Self { slot, entries } = self;
         require_open(block, *slot)?;
-        for entries_of_row in by_row(entries).chunk_by(same_row) {
-            let mut page = row_of(state, entries_of_row)?;
-            for (device, link) in entries_of_row {
+        for entries_of_row in by_row(entries) {
+            let mut page = row_of(state, &entries_of_row)?;
+            for (device, link) in &entries_of_row {
                 let chain = page.get(device.place())?;
                 let Some((chain, was_down)) =
                     chain.and_then(|chain| next(chain, block, *slot, link))
@@ -212,14 +212,13 @@ fn require_open(block: &BlockContext, slot: Slot) -> Result<(), Rejection> {
 }
 
 /// Entries by row of the table; those of one row in the order in which they came.
-fn by_row(entries: &[Entry]) -> Vec<&Entry> {
+fn by_row(entries: &[Entry]) -> Vec<Vec<&Entry>> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
     sorted.sort_by_key(|(device, _link)| first_of_row(*device));
     sorted
-}
-
-fn same_row(one: &&Entry, other: &&Entry) -> bool {
-    first_of_row(one.0) == first_of_row(other.0)
+        .chunk_by(|(one, _link), (other, _other)| first_of_row(*one) == first_of_row(*other))
+        .map(<[&Entry]>::to_vec)
+        .collect()
 }
 
 /// The row in which these entries' devices stand.
@@ -270,17 +269,13 @@ fn next(
     chain.link_slot = slot;
     chain.missed = 0;
     let was_down = std::mem::replace(&mut chain.counted_down, false);
-    match chain
-        .epochs
-        .iter_mut()
-        .find(|(epoch, _bits)| *epoch == slot.epoch())
-    {
-        Some((_epoch, bits)) => *bits |= bit(slot),
+    let mut epochs = chain.epochs.iter_mut();
+    if let Some((_epoch, bits)) = epochs.find(|(epoch, _bits)| *epoch == slot.epoch()) {
+        *bits |= bit(slot);
+    } else {
         // The oldest makes room.
-        None => {
-            let [_oldest, middle, newest] = chain.epochs;
-            chain.epochs = [middle, newest, (slot.epoch(), bit(slot))];
-        }
+        let [_oldest, middle, newest] = chain.epochs;
+        chain.epochs = [middle, newest, (slot.epoch(), bit(slot))];
     }
     Some((chain, was_down))
 }
