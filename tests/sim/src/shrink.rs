@@ -154,7 +154,10 @@ impl Search<'_> {
 
 /// What to type to see a run's failure again.
 pub fn replay(setup: &Setup, blocks: u64) -> String {
-    let mut words = vec![format!("./dev sim --seed {} --blocks {blocks}", setup.seed)];
+    let mut words = vec![format!(
+        "./dev sim --seed {} --ledger {} --blocks {blocks}",
+        setup.seed, setup.outside.name
+    )];
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };

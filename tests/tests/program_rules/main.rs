@@ -10,12 +10,11 @@
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
 
-mod calls;
 mod claims;
 mod deposits;
 mod initialization;
 mod road;
 mod settlements;
 mod signing;
-mod tokens;
-mod world;
+
+use io_tests::program::{calls, tokens, world};

@@ -107,6 +107,7 @@ impl Pool<'_> {
         for (name, values) in [
             ("--without", names(&self.arguments.without)),
             ("--plant", names(self.arguments.plant.as_slice())),
+            ("--ledger", names(self.arguments.ledger.as_slice())),
         ] {
             for value in values {
                 command.args([name, &value]);
@@ -133,7 +134,14 @@ impl Pool<'_> {
                         "FAILED seed {seed}: its process died, {}: {words}",
                         output.status
                     ));
-                    say(&format!("  replay: ./dev sim --seed {seed}"));
+                    let kind = self
+                        .arguments
+                        .ledger
+                        .unwrap_or_else(|| crate::Kind::of(seed));
+                    let name = kind.outside().name;
+                    say(&format!(
+                        "  replay: ./dev sim --seed {seed} --ledger {name}"
+                    ));
                 }
                 has_ended && output.status.success()
             }
