@@ -385,8 +385,13 @@ impl Board {
             .filter(|(_name, view)| view.slot >= oldest_slot)
             .collect();
         if views.len() < AGREEING_MIN {
-            // Two that disagreed do not become right because one of them went away.
-            if matches!(self.outcome, Some(Err(_))) {
+            // Two that disagreed do not become right because one of them went away, and what they agreed on does not stay right
+            // when the one that is left shows something else.
+            let stands = |agreed: &Agreed| {
+                let mut left = views.iter();
+                left.all(|(_name, view)| agreed.is_confirmed_by(view))
+            };
+            if !matches!(&self.outcome, Some(Ok(agreed)) if stands(agreed)) {
                 self.outcome = None;
             }
             return;
