@@ -258,9 +258,9 @@ fn watcher(places: Places, bound: Bound, endpoints: usize) -> Watcher {
 fn episodes(powers: &[u64], sizes: &[usize], rng: &mut Rng) -> Vec<Episode> {
     let mut height = rng.between(6, 12);
     let mut episodes = Vec::new();
-    for _episode in 0..rng.below(5) {
+    for _episode in 0..rng.between(1, 5) {
         let heights = height..height + rng.between(2, 12);
-        height = heights.end + rng.below(6);
+        height = heights.end + rng.below(8);
         episodes.push(episode(heights, (powers, sizes), rng));
     }
     episodes

@@ -1,4 +1,5 @@
-//! Five hundred seeds through the simulator, each in two processes, and what they must have done.
+//! Five hundred seeds through the simulator, each in two processes, and what they must have done. Every fifth has the checked-in
+//! program in place of the model of it.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -7,6 +8,89 @@ use io_types::Action;
 
 /// Longest encoding of an action whose fields are all zero.
 const ZEROES: usize = 4096;
+
+/// What must have happened: the workload gets to where money moves, and every fault has had its turn.
+const HAPPENED: &[&str] = &[
+    "event Booked",
+    "event Rewarded",
+    "event Worked",
+    "event Settled",
+    "event FraudProven",
+    "event InvariantViolated",
+    "event SuspenseClaimed",
+    "event BookingEnded",
+    "fault crash AfterPrepare",
+    "fault crash AfterProcess",
+    "fault crash AfterVote",
+    "fault crash AfterFinalize",
+    "fault crash AfterCommit",
+    "fault crash in commit, batch Lost",
+    "fault crash in commit, batch Unacknowledged",
+    "fault crash in rollback, batch Lost",
+    "fault crash in rollback, batch Unacknowledged",
+    "fault replayed block",
+    "fault rollback",
+    "fault extension Late",
+    "fault extension Forged",
+    "fault extension Empty",
+    "fault extension Garbage",
+    "fault extension WrongPrice",
+    "fault extension WrongSolana",
+    "fault extension WrongSignature",
+    "fault extension Withholds",
+    "fault vote Absent",
+    "fault vote Nil",
+    "fault clock jump",
+    "fault no price",
+    "fault Solana out of sight",
+    "fault the proposer lies about Solana",
+    "fault all validators lie",
+    "fault one endpoint",
+    "fault one endpoint of everybody",
+    "fault endpoints against each other",
+    "fault every endpoint of two thirds",
+    "fault endpoint invents a deposit",
+    "fault endpoint hides a deposit",
+    "fault endpoint raises a deposit",
+    "fault endpoint redirects a deposit",
+    "fault endpoint exchanges a deposit",
+    "fault endpoint shows another settlement",
+    "fault endpoint is behind",
+    "fault endpoint shows what is not final",
+    "fault endpoint contradicts itself",
+    "fault endpoint claims to be ahead",
+    "fault endpoint serves another cluster",
+    "fault endpoint shows another program",
+    "fault endpoint is out of reach",
+    "fault endpoint refuses",
+    "a validator may report untruths of Solana",
+    "a validator whose endpoints lie reports nothing of Solana",
+    "deposits were credited at once",
+    "fault solana deposit lost",
+    "fault solana deposit repeated",
+    "fault solana settle lost",
+    "fault solana settle repeated",
+    "fault solana post repeated",
+    "fault solana claim repeated",
+    "fault solana wrong batch",
+];
+/// What the program and the model of it must each have done.
+const ON_SOLANA: &[&str] = &[
+    "deposit",
+    "deposit refused, Rule(DepositBelowMinimum)",
+    "post",
+    "post refused, Runtime",
+    "settle",
+    "settle refused, Rule(OldNumber)",
+    "settle refused, Rule(WrongSignatures)",
+    "settle refused, Rule(TooLittlePower)",
+    "settle refused, Rule(OtherChain)",
+    "claim",
+    "claim refused, Rule(NothingDue)",
+    "claim refused, Rule(UnknownRoot)",
+    "close",
+    "close refused, Rule(NotPayer)",
+];
 
 fn sim(arguments: &[&str]) -> (Output, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sim"))
@@ -51,57 +135,17 @@ fn five_hundred_seeds_run_clean_and_do_everything_there_is() {
         done, actions,
         "actions that were accepted, and all there are"
     );
-    // The workload gets to where money moves, and every fault has had its turn.
-    for what in [
-        "event Booked",
-        "event Rewarded",
-        "event Worked",
-        "event Settled",
-        "event FraudProven",
-        "event InvariantViolated",
-        "event SuspenseClaimed",
-        "event BookingEnded",
-        "fault crash AfterPrepare",
-        "fault crash AfterProcess",
-        "fault crash AfterVote",
-        "fault crash AfterFinalize",
-        "fault crash AfterCommit",
-        "fault crash in commit, batch Lost",
-        "fault crash in commit, batch Unacknowledged",
-        "fault crash in rollback, batch Lost",
-        "fault crash in rollback, batch Unacknowledged",
-        "fault replayed block",
-        "fault rollback",
-        "fault extension Late",
-        "fault extension Forged",
-        "fault extension Empty",
-        "fault extension Garbage",
-        "fault extension WrongPrice",
-        "fault extension WrongSolana",
-        "fault extension WrongSignature",
-        "fault extension Withholds",
-        "fault vote Absent",
-        "fault vote Nil",
-        "fault clock jump",
-        "fault no price",
-        "fault Solana out of sight",
-        "fault the proposer's RPC lies",
-        "fault all validators lie",
-        "fault solana deposit lost",
-        "fault solana deposit repeated",
-        "fault solana settle lost",
-        "fault solana settle repeated",
-        "fault solana post repeated",
-        "fault solana claim repeated",
-        "solana settle",
-        "solana claim",
-        "solana close",
-        "solana post refused, Runtime",
-        "solana settle refused, Rule(OldNumber)",
-        "solana claim refused, Rule(NothingDue)",
-    ] {
+    for what in HAPPENED {
         assert!(count(what) > 0, "no {what}: {told}");
     }
+    for ledger in ["model", "program"] {
+        for what in ON_SOLANA {
+            let what = format!("{ledger} {what}");
+            assert!(count(&what) > 0, "no {what}: {told}");
+        }
+    }
+    assert_eq!(count("ledger program"), 100);
+    assert_eq!(count("ledger model"), 400);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Lie {
 
     /// Any.
     pub(super) fn any(rng: &mut Rng) -> Self {
-        match rng.below(10) {
+        match rng.below(16) {
             0 | 1 => Self::Old(usize::try_from(rng.between(1, 4)).unwrap()),
             2 => Self::Torn,
             3 => Self::Ahead,

@@ -72,6 +72,7 @@ impl Call {
     }
 
     /// The same call with another account in a role.
+    #[must_use]
     pub fn with(&self, role: &str, key: Pubkey) -> Self {
         let mut call = self.clone();
         let place = call.place(role);

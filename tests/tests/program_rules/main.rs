@@ -5,7 +5,6 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::integer_division,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise, and its numbers are small"
 )]

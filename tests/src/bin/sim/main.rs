@@ -19,7 +19,7 @@ use io_sim::solana::Outside;
 use io_tests::ledger::{MODEL, PROGRAM};
 
 /// Without a word about it, one seed of so many runs on the program itself: it takes longer.
-const PROGRAM_ONE_IN: u64 = 10;
+const PROGRAM_ONE_IN: u64 = 5;
 
 /// What stands for Solana.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,7 +57,7 @@ struct Arguments {
     /// Seeds A..B, B excluded, in processes of their own.
     #[arg(long, value_parser = range)]
     seeds: Option<(u64, u64)>,
-    /// What stands for Solana; every tenth seed has the program and all others the model without it.
+    /// What stands for Solana; without it every fifth seed has the program and all others the model.
     #[arg(long, value_enum)]
     ledger: Option<Kind>,
     /// Seeds that run at once; as many as there are processors without it.

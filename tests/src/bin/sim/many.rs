@@ -60,9 +60,10 @@ pub(crate) fn seeds((from, to): (u64, u64), arguments: &Arguments) -> bool {
     }
     if sum.ran < to - from {
         say(&format!(
-            "time was up: {} of {} seeds were run",
+            "time was up: {} of {} seeds were run; go on with --seeds {}..{to}",
             sum.ran,
-            to - from
+            to - from,
+            from + sum.ran
         ));
     }
     say(&format!(
