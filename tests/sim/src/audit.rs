@@ -9,6 +9,7 @@ mod batch;
 mod books;
 mod holds;
 mod things;
+mod vaults;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,6 +95,7 @@ pub struct Auditor {
     burned: [u128; 3],
     suspense: BTreeMap<u64, (Asset, u64)>,
     batches: u64,
+    frozen: BTreeMap<u64, vaults::Frozen>,
     forgets_withdrawals: bool,
     /// How often everything happened, for the report.
     pub seen: BTreeMap<String, u64>,
@@ -142,6 +144,7 @@ impl Auditor {
             burned: [0; 3],
             suspense: BTreeMap::new(),
             batches: 0,
+            frozen: BTreeMap::new(),
             forgets_withdrawals,
             seen: BTreeMap::new(),
         };
@@ -208,7 +211,9 @@ impl Auditor {
         self.compare_money(rows)?;
         self.compare_holds(rows)?;
         self.compare_things(block, rows)?;
-        self.compare_bridge(outcome, rows, solana)
+        self.note_freeze(outcome);
+        self.compare_bridge(outcome, rows, solana)?;
+        self.compare_vaults(solana)
     }
 
     fn transaction(&mut self, transaction: &Transaction, code: u32, events: &[Event]) -> Check {

@@ -143,7 +143,7 @@ impl Auditor {
     }
 
     fn settled(&mut self, number: u64, solana: &Solana) -> Check {
-        let last = solana
+        let (last, _deposits) = solana
             .history
             .get(&number)
             .ok_or("the chain takes a batch for settled that is not")?;
