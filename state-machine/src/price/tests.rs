@@ -265,6 +265,24 @@ fn usdc_holds_within_its_band_on_both_sides() {
 }
 
 #[test]
+fn a_minute_of_many_blocks_is_one_row_with_each_price_for_its_time() {
+    let params = PriceParams::default();
+    let minute = NOW.div_euclid(MINUTE_MS);
+    let mut prices = row(200);
+    prices.updated = BlockTime(NOW);
+    note(&mut prices, &params, BlockTime(NOW + 10_000));
+    note(&mut prices, &params, BlockTime(NOW + 30_000));
+    prices.spot = 300;
+    note(&mut prices, &params, BlockTime(NOW + 60_000));
+    note(&mut prices, &params, BlockTime(NOW + 65_000));
+    let sums = [200 * 30_000 + 300 * 30_000, 300 * 5000];
+    assert_eq!(
+        prices.minutes,
+        [(minute, sums[0], 60_000), (minute + 1, sums[1], 5000)]
+    );
+}
+
+#[test]
 fn an_average_leaves_out_the_minute_before_its_window_and_then_needs_no_genesis_price() {
     let minute = NOW.div_euclid(MINUTE_MS);
     let full = |price: u64| u128::from(price * MINUTE_MS);
