@@ -25,14 +25,10 @@ pub enum SettingsError {
         why: toml::de::Error,
     },
     /// A field is missing, or a variable or flag names one that is unknown or gives it the wrong kind of value.
-    #[error(
-        "configuration: {why}; a variable {prefix}FIELD or a flag says it, not the file ({path})"
-    )]
+    #[error("configuration: {why}; {blame}")]
     Invalid {
-        /// What the variables begin with.
-        prefix: String,
-        /// Which file was read before, or that there was none.
-        path: String,
+        /// Where it comes from, with the file that is not at fault.
+        blame: String,
         /// Which field.
         why: toml::de::Error,
     },
@@ -54,12 +50,9 @@ pub fn load<T: DeserializeOwned>(
         Some(path) => read(path)?,
         None => String::new(),
     };
-    let shown = file.map_or_else(
-        || "none is named".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let path = file.map(|path| path.display().to_string());
     let bad_file = |why| SettingsError::BadFile {
-        path: shown.clone(),
+        path: path.clone().unwrap_or_default(),
         why,
     };
     let mut table: Table = text.parse().map_err(bad_file)?;
@@ -79,16 +72,18 @@ pub fn load<T: DeserializeOwned>(
         }
     }
     // All layers together say whether they are sound, since one may complete another; the file alone says the line.
-    table.try_into().map_err(
-        |why: toml::de::Error| match toml::from_str::<T>(&text).err() {
-            Some(of_file) if of_file.message() == why.message() => bad_file(of_file),
-            _sound => SettingsError::Invalid {
-                prefix: prefix.to_owned(),
-                path: shown.clone(),
-                why,
-            },
+    let wrong = |why: toml::de::Error| match (&path, toml::from_str::<T>(&text).err()) {
+        (Some(_path), Some(of_file)) if of_file.message() == why.message() => bad_file(of_file),
+        (Some(path), _sound) => SettingsError::Invalid {
+            blame: format!("a variable {prefix}FIELD or a flag says it, not the file {path}"),
+            why,
         },
-    )
+        (None, _empty) => SettingsError::Invalid {
+            blame: format!("a variable {prefix}FIELD or a flag says it; no file is named"),
+            why,
+        },
+    };
+    table.try_into().map_err(wrong)
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
@@ -237,7 +232,8 @@ mod tests {
         assert!(
             text.contains("X_FIELD")
                 && text.contains("unknown field `nodes`")
-                && text.contains("not the file"),
+                && text.contains("not the file")
+                && text.contains("a.toml"),
             "{text}"
         );
         let missing = load::<Example>(Some(&folder.path().join("b.toml")), "X_", [], &[])

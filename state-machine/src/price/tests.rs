@@ -211,9 +211,11 @@ fn a_price_that_nobody_renews_goes_stale_once() {
             update(state, &block(now), &attested(&[])).unwrap();
             state.take_events()
         });
-        let ages = events.iter().filter_map(|event| match event {
-            Event::PriceStale { age_ms } => Some(*age_ms),
-            _other => None,
+        let ages = events.iter().filter_map(|event| {
+            let Event::PriceStale { age_ms } = event else {
+                return None;
+            };
+            Some(*age_ms)
         });
         assert_eq!(ages.collect::<Vec<_>>(), Vec::from_iter(said), "at {now}");
     }

@@ -7,7 +7,6 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
     clippy::float_arithmetic,
     clippy::integer_division,
     clippy::indexing_slicing,
