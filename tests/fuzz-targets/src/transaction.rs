@@ -81,11 +81,11 @@ fn decode(data: &[u8]) -> Option<Transaction> {
     };
     assert!(data.len() <= most, "{} bytes, at most {most}", data.len());
     let json = serde_json::to_string(&transaction).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Transaction>(&json).unwrap(),
-        transaction,
-        "another value by way of JSON"
-    );
+    match serde_json::from_str::<Transaction>(&json) {
+        Ok(read) => assert_eq!(read, transaction, "another value by way of JSON"),
+        // The one thing that decodes and has no JSON: admission refuses it by a rule of its own.
+        Err(why) => assert!(why.to_string().contains("is no country code"), "{why}"),
+    }
     Some(transaction)
 }
 
