@@ -26,14 +26,20 @@ pub enum DecodeError {
 
 /// Encodes a value. Writing to memory cannot fail.
 pub fn encode<T: BorshSerialize + ?Sized>(value: &T) -> Vec<u8> {
-    // As long as most rows and transactions, so that small writes do not grow it again and again.
+    // Most rows fit, so that they are written without growing.
     let mut bytes = Vec::with_capacity(256);
-    if let Err(error) = value.serialize(&mut bytes) {
+    encode_into(value, &mut bytes);
+    bytes
+}
+
+/// As [`encode`], at the end of what is there.
+pub fn encode_into<T: BorshSerialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    let before = bytes.len();
+    if let Err(error) = value.serialize(bytes) {
         // Only a collection of more than u32::MAX items gets here; every type of ours is bounded far below.
         debug_assert!(false, "encoding failed: {error}");
-        bytes.clear();
+        bytes.truncate(before);
     }
-    bytes
 }
 
 /// Decodes at most `max` bytes; every byte must be used and the value must encode to the same bytes again.
