@@ -85,6 +85,7 @@ fn block(now: u64) -> BlockContext {
         }),
         params: Arc::new(Params::default()),
         catalogue: Arc::new(Catalogue::default()),
+        owners: Arc::default(),
     }
 }
 

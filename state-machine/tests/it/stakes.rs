@@ -138,7 +138,7 @@ fn stake_grows_and_shrinks_in_row_hold_and_sum_and_is_said() {
     let mut chain = registered();
     let (genesis, staker) = (staked(&chain), account(&key(1)));
     let sees = |chain: &Chain, io: u64| {
-        let row = chain.row(&tables::STAKES, &DEVICE).unwrap();
+        let row = chain.value(&tables::STAKES, &DEVICE).unwrap();
         assert_eq!((row.staker, row.amount.get()), (staker, io * IO));
         assert_eq!(chain.money(staker, Asset::Io).held.get(), io * IO);
         assert_eq!(staked(chain), genesis + io * IO);
@@ -164,7 +164,7 @@ fn stake_grows_and_shrinks_in_row_hold_and_sum_and_is_said() {
     chain.must(&key(1), take(1));
     sees(&chain, 2000);
     let events = chain.must(&key(1), unstake());
-    let exit = chain.row(&tables::STAKES, &DEVICE).unwrap().exit.unwrap();
+    let exit = chain.value(&tables::STAKES, &DEVICE).unwrap().exit.unwrap();
     assert_eq!(exit.ends, exit.begun.plus_ms(14 * 86_400_000));
     assert!(events.contains(&Event::UnstakeBegun {
         device: DEVICE,
@@ -182,7 +182,7 @@ fn a_cooldown_ends_with_its_last_millisecond() {
     let mut chain = registered();
     chain.must(&key(1), add(2500));
     chain.must(&key(1), unstake());
-    let exit = chain.row(&tables::STAKES, &DEVICE).unwrap().exit.unwrap();
+    let exit = chain.value(&tables::STAKES, &DEVICE).unwrap().exit.unwrap();
     let view = chain.machine.store().snapshot();
     let mut state = State::new(&view);
     let height = Height(chain.height() + 1);
