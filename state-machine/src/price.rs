@@ -12,7 +12,7 @@ use io_types::{BlockTime, Event};
 use crate::context::BlockContext;
 use crate::extension::Attested;
 use crate::state::State;
-use crate::tables::PRICE;
+use crate::tables::{CLOCK, PRICE};
 
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,10 @@ pub fn update(
     let params = &block.params.price;
     let mut row = read(state)?;
     let before = (row.spot, row.t30, row.usdc);
-    let was_stale = block.time.0.saturating_sub(row.updated.0) > params.stale_ms;
+    let is_stale =
+        |row: &PriceState, at: BlockTime| at.0.saturating_sub(row.updated.0) > params.stale_ms;
+    let last = CLOCK.expect(state, &(), "genesis writes it")?.block_time;
+    let was_stale = is_stale(&row, last);
     note(&mut row, params, block.time);
     let counted: Vec<_> = attested
         .prices()
@@ -96,9 +99,9 @@ pub fn update(
     }
     row.t30 = average(&row, params.short_minutes, block.time, params.genesis_price);
     row.t60 = average(&row, params.long_minutes, block.time, params.genesis_price);
-    let age = block.time.0.saturating_sub(row.updated.0);
-    if age > params.stale_ms && !was_stale {
-        state.emit(Event::PriceStale { age_ms: age });
+    if is_stale(&row, block.time) && !was_stale {
+        let age_ms = block.time.0.saturating_sub(row.updated.0);
+        state.emit(Event::PriceStale { age_ms });
     }
     if before != (row.spot, row.t30, row.usdc) {
         state.emit(Event::PriceUpdated {

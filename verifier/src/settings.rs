@@ -16,21 +16,19 @@ pub enum SettingsError {
         /// What the system says.
         why: std::io::Error,
     },
-    /// The file is no TOML.
+    /// The file is no TOML, or has a field that is unknown or of the wrong kind.
     #[error("configuration {path}: {why}")]
-    NotToml {
+    BadFile {
         /// Which file.
         path: String,
         /// Line and reason.
         why: toml::de::Error,
     },
-    /// A field is unknown, missing, or of the wrong kind.
-    #[error(
-        "configuration: {why}; fields come from the file, from variables {prefix}FIELD and from flags"
-    )]
+    /// A field is missing, or a variable or flag names one that is unknown or gives it the wrong kind of value.
+    #[error("configuration: {why}; {blame}")]
     Invalid {
-        /// What the variables begin with.
-        prefix: String,
+        /// Where it comes from, with the file that is not at fault.
+        blame: String,
         /// Which field.
         why: toml::de::Error,
     },
@@ -48,10 +46,16 @@ pub fn load<T: DeserializeOwned>(
     environment: impl IntoIterator<Item = (String, String)>,
     flags: &[(&str, Option<String>)],
 ) -> Result<T, SettingsError> {
-    let mut table = match file {
+    let text = match file {
         Some(path) => read(path)?,
-        None => Table::new(),
+        None => String::new(),
     };
+    let path = file.map(|path| path.display().to_string());
+    let bad_file = |why| SettingsError::BadFile {
+        path: path.clone().unwrap_or_default(),
+        why,
+    };
+    let mut table: Table = text.parse().map_err(bad_file)?;
     let mut variables: Vec<(String, String)> = environment
         .into_iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_ascii_lowercase(), value)))
@@ -67,20 +71,26 @@ pub fn load<T: DeserializeOwned>(
             set(&mut table, &path, value);
         }
     }
-    table.try_into().map_err(|why| SettingsError::Invalid {
-        prefix: prefix.to_owned(),
-        why,
-    })
+    // All layers together say whether they are sound, since one may complete another; the file alone says the line.
+    let wrong = |why: toml::de::Error| match (&path, toml::from_str::<T>(&text).err()) {
+        (Some(_path), Some(of_file)) if of_file.message() == why.message() => bad_file(of_file),
+        (Some(path), _sound) => SettingsError::Invalid {
+            blame: format!("a variable {prefix}FIELD or a flag says it, not the file {path}"),
+            why,
+        },
+        (None, _empty) => SettingsError::Invalid {
+            blame: format!("a variable {prefix}FIELD or a flag says it; no file is named"),
+            why,
+        },
+    };
+    table.try_into().map_err(wrong)
 }
 
-fn read(path: &Path) -> Result<Table, SettingsError> {
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|why| SettingsError::Unreadable {
-        path: shown.clone(),
+fn read(path: &Path) -> Result<String, SettingsError> {
+    std::fs::read_to_string(path).map_err(|why| SettingsError::Unreadable {
+        path: path.display().to_string(),
         why,
-    })?;
-    text.parse()
-        .map_err(|why| SettingsError::NotToml { path: shown, why })
+    })
 }
 
 /// Sets a value that was typed as text: a number, `true`, `false` or a list as in TOML, else a string.
@@ -178,18 +188,54 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_refused_in_every_layer_and_named() {
+    fn what_a_file_leaves_out_a_variable_may_say() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.toml");
-        std::fs::write(&file, "nodes = \"file\"\n").unwrap();
+        std::fs::write(&file, "[processors]\n").unwrap();
+        let environment = variables(&[("X_PROCESSORS__QUANTITY", "4")]);
+        let all: Example = load(Some(&file), "X_", environment, &[]).unwrap();
+        assert_eq!(all.processors, Some(Inner { quantity: 4 }));
         let text = load::<Example>(Some(&file), "X_", [], &[])
             .unwrap_err()
             .to_string();
-        assert!(text.contains("unknown field `nodes`"), "{text}");
-        let text = load::<Example>(None, "X_", variables(&[("X_NODES", "1")]), &[])
+        assert!(
+            text.contains("a.toml") && text.contains("missing field `quantity`"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_in_every_layer_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        std::fs::write(&file, "poll_ms = 4\nnodes = \"file\"\n").unwrap();
+        let text = load::<Example>(Some(&file), "X_", [], &[])
             .unwrap_err()
             .to_string();
-        assert!(text.contains("unknown field `nodes`"), "{text}");
+        assert!(
+            text.contains("a.toml: TOML parse error at line 2")
+                && text.contains("unknown field `nodes`"),
+            "{text}"
+        );
+        std::fs::write(&file, "poll_ms = \"often\"\n").unwrap();
+        let text = load::<Example>(Some(&file), "X_", [], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("a.toml: TOML parse error at line 1") && text.contains("expected u64"),
+            "{text}"
+        );
+        std::fs::write(&file, "poll_ms = 4\n").unwrap();
+        let text = load::<Example>(Some(&file), "X_", variables(&[("X_NODES", "1")]), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("X_FIELD")
+                && text.contains("unknown field `nodes`")
+                && text.contains("not the file")
+                && text.contains("a.toml"),
+            "{text}"
+        );
         let missing = load::<Example>(Some(&folder.path().join("b.toml")), "X_", [], &[])
             .unwrap_err()
             .to_string();

@@ -12,6 +12,7 @@ use io_settlement::account::{
     TAG_SIGNATURES, VERSION,
 };
 use io_settlement::batch::{Payout, SettleBody, chain_id_hash};
+use io_settlement::codec::Reader;
 use io_settlement::deposit::{DepositRecord, Slot, first_hash, next_hash};
 use io_settlement::emission::{Schedule, TimeParams};
 use io_settlement::instruction::{Initialize, Instruction, Settle, StageHead};
@@ -404,4 +405,15 @@ fn error_codes_are_golden() {
         Error::QueueFull.to_string(),
         "the deposit queue is full; wait for the next settlement (code 301)"
     );
+}
+
+#[test]
+fn a_reader_takes_what_it_is_asked_for_and_goes_on_behind_it() {
+    let mut from = Reader::new(&[1, 2, 3, 4, 5]);
+    assert_eq!(from.slice(2), Ok(&[1, 2][..]));
+    assert_eq!(from.array::<1>(), Ok(&[3]));
+    assert_eq!(from.clone().end(), Err(Error::TrailingBytes));
+    assert_eq!(from.value::<u16>(), Ok(0x0504));
+    assert_eq!(from.slice(1), Err(Error::Truncated));
+    assert_eq!(from.end(), Ok(()));
 }

@@ -13,7 +13,9 @@ use io_settlement::deposit::{
     DepositRecord, QUEUE_FEE, Queue, QueueHeader, Slot, queue_capacity, queue_fee, queue_len,
     slot_offset,
 };
-use io_settlement::members::{Member, MemberSet, POWER_MAX, add_power, is_quorum};
+use io_settlement::members::{
+    Member, MemberSet, MembersHeader, POWER_MAX, add_power, is_quorum, members_len,
+};
 use io_settlement::payout::{DEPTH_MAX, EMPTY, Tree, leaf, root_of, verify};
 use io_settlement::precompile::{self, SIGNATURES_MAX, SignatureOffsets};
 use io_settlement::{Asset, Error};
@@ -235,6 +237,30 @@ fn the_fee_doubles_above_half_full() {
         ]
     );
     assert_eq!(queue_fee(2047, 4096), 0);
+    // A ring is never more than full; if it were, the fee of a full one holds.
+    assert_eq!(queue_fee(9000, 4096), 256 * QUEUE_FEE);
+    assert_eq!(queue_fee(0, 0), 256 * QUEUE_FEE);
+}
+
+#[test]
+fn accounts_have_the_length_of_what_they_hold() {
+    for capacity in [0, 1, 7, 4096] {
+        let bytes = queue_len(capacity).unwrap();
+        assert_eq!(
+            bytes,
+            QueueHeader::LEN + Slot::LEN * usize::try_from(capacity).unwrap()
+        );
+        assert_eq!(queue_capacity(bytes), capacity);
+        assert_eq!(queue_capacity(bytes + Slot::LEN - 1), capacity);
+    }
+    assert_eq!(queue_capacity(QueueHeader::LEN - 1), 0);
+    assert_eq!(queue_len(u64::MAX), None);
+    assert_eq!(slot_offset(0, 16), None);
+    assert_eq!(slot_offset(1, 0), None);
+    for count in [0, 1, 4, u16::MAX] {
+        let whole = MembersHeader::LEN + Member::LEN * usize::from(count);
+        assert_eq!(members_len(count), whole);
+    }
 }
 
 #[test]
@@ -256,6 +282,7 @@ fn the_precompile_instruction_has_the_announced_layout() {
         );
         assert_eq!(data[2 + 14 * index..16 + 14 * index], offsets.to_bytes());
     }
+    assert!(SignatureOffsets::expected(SIGNATURES_MAX, SIGNATURES_MAX - 1).is_some());
     assert_eq!(SignatureOffsets::expected(SIGNATURES_MAX + 1, 0), None);
     assert_eq!(SignatureOffsets::expected(2, 2), None);
 }

@@ -11,5 +11,6 @@
 )]
 
 mod chain;
+mod kills;
 mod ledger;
 mod scenes;

@@ -16,13 +16,14 @@ use tempfile::TempDir;
 use crate::chain::{CHAIN, Chain, GENESIS_IO, account, spec};
 use crate::ledger::{Ledger, TREASURY};
 
-const SOL: u64 = 1_000_000_000;
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const SOL: u64 = 1_000_000_000;
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-struct Stage {
-    ledger: Ledger,
-    chain: Chain,
-    folder: TempDir,
+/// A ledger with its bridge, a chain, and a folder for keys.
+pub(crate) struct Stage {
+    pub(crate) ledger: Ledger,
+    pub(crate) chain: Chain,
+    pub(crate) folder: TempDir,
 }
 
 fn plan(ledger: &Ledger, fund: bool) -> InitPlan {
@@ -40,7 +41,7 @@ fn plan(ledger: &Ledger, fund: bool) -> InitPlan {
 
 impl Stage {
     /// A ledger with its bridge, and a chain.
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let ledger = Ledger::start().await;
         let plan = plan(&ledger, true);
         let made = plan.carry_out(&rpc(&ledger)).await.unwrap();
@@ -53,7 +54,7 @@ impl Stage {
     }
 
     /// A relayer's configuration and key, with so many lamports.
-    fn config(&self, seed: u8, lamports: u64) -> Config {
+    pub(crate) fn config(&self, seed: u8, lamports: u64) -> Config {
         let wallet = Wallet::from_seed([seed; 32]);
         let key = self.folder.path().join(format!("relayer-{seed}.json"));
         wallet.save(&key).unwrap();
@@ -94,11 +95,11 @@ fn rpc(ledger: &Ledger) -> SolanaRpc {
     SolanaRpc::new(&[ledger.url()]).unwrap()
 }
 
-fn payer(seed: u8) -> Pubkey {
+pub(crate) fn payer(seed: u8) -> Pubkey {
     Pubkey::new_from_array(account(seed).0)
 }
 
-fn settled(steps: &[Step]) -> Vec<u64> {
+pub(crate) fn settled(steps: &[Step]) -> Vec<u64> {
     let numbers = steps.iter().filter_map(|step| match step {
         Step::Settled { number, .. } => Some(*number),
         _ => None,
@@ -395,13 +396,13 @@ async fn an_endpoint_that_is_down_is_waited_for() {
 }
 
 /// Writes the configuration as a file for the program.
-fn config_file(folder: &Path, config: &Config) -> PathBuf {
+pub(crate) fn config_file(folder: &Path, config: &Config) -> PathBuf {
     let path = folder.join("relayer.toml");
     std::fs::write(&path, toml::to_string(config).unwrap()).unwrap();
     path
 }
 
-fn program(config: &Path, verb: &str) -> tokio::process::Command {
+pub(crate) fn program(config: &Path, verb: &str) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_io-relayer"));
     command
         .arg(verb)
@@ -410,68 +411,4 @@ fn program(config: &Path, verb: &str) -> tokio::process::Command {
         .kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-/// The process dies around every sending; the next one goes on, and all is settled exactly once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_relayer_is_followed_by_another_that_goes_on() {
-    let stage = Stage::set().await;
-    let config = config_file(stage.folder.path(), &stage.config(30, SOL));
-    let points = [
-        "relayer:before_post",
-        "relayer:after_post",
-        "relayer:before_settle",
-        "relayer:after_settle",
-    ];
-    for (number, point) in (1..).zip(points) {
-        let emitted = 1000 * number;
-        stage
-            .chain
-            .freeze(&stage.ledger.bridge(), emitted, &[], &[0, 1, 2]);
-        let mut killed = program(&config, "run")
-            .env("IO_FAILPOINT", point)
-            .spawn()
-            .unwrap();
-        let status = tokio::time::timeout(PATIENCE, killed.wait())
-            .await
-            .unwrap()
-            .unwrap();
-        assert!(!status.success(), "{point}");
-        let is_done = point == "relayer:after_settle";
-        assert_eq!(
-            stage.ledger.bridge().last.number == number,
-            is_done,
-            "{point}"
-        );
-
-        let mut next = program(&config, "run").spawn().unwrap();
-        let started = std::time::Instant::now();
-        while stage.ledger.bridge().last.number != number {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{point}: batch {number} is not settled"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        next.kill().await.unwrap();
-        assert_eq!(
-            stage.ledger.bridge().state.counters.minted,
-            emitted,
-            "{point}"
-        );
-        assert_eq!(stage.ledger.supply(), TREASURY + emitted, "{point}");
-    }
-    let output = program(&config, "status")
-        .arg("--json")
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success());
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&report["settled"], &report["newest"]),
-        (&4.into(), &4.into())
-    );
-    let payer = payer(30);
-    assert!(stage.ledger.exists(&payer));
 }

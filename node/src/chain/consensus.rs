@@ -224,6 +224,7 @@ impl Consensus for ChainConsensus {
         request: RequestFinalizeBlock,
     ) -> Result<ResponseFinalizeBlock, Stop> {
         let block = translate::decided(request).map_err(fault)?;
+        translate::follows(&block, self.chain.machine.info().0).map_err(fault)?;
         if let Some(reason) = self.chain.halt_before(block.height.0) {
             return Err(Stop::Planned(reason));
         }

@@ -24,6 +24,17 @@ pub(super) fn height(height: i64) -> Result<Height, Malformed> {
         .map_err(|_error| malformed(format!("height {height}")))
 }
 
+/// A decided block must be the one after the last commit.
+pub(super) fn follows(block: &Block, last: Height) -> Result<(), Malformed> {
+    if last.0.checked_add(1) == Some(block.height.0) {
+        return Ok(());
+    }
+    Err(malformed(format!(
+        "block {} to a node whose last block is {}: the data folders of CometBFT and of the node are not of one time; restore both from one copy",
+        block.height.0, last.0
+    )))
+}
+
 /// Whole milliseconds, the rest cut off.
 pub(super) fn time(time: Option<Timestamp>) -> Result<BlockTime, Malformed> {
     let time = time.ok_or_else(|| malformed("a block without a time"))?;
@@ -259,6 +270,36 @@ mod tests {
                 extended[0].signature.as_slice()
             ),
             (&b"ext"[..], &b"sig"[..])
+        );
+    }
+
+    #[test]
+    fn a_decided_block_is_the_one_after_the_last_commit() {
+        let block = |height| Block {
+            height: Height(height),
+            time: BlockTime(1),
+            hash: Hash::ZERO,
+            proposer: ValidatorAddress([7; 20]),
+            last_commit: LastCommit::default(),
+            transactions: Vec::new(),
+        };
+        for (height, last, follows_on) in [
+            (1, 0, true),
+            (3, 2, true),
+            (0, 0, false),
+            (2, 0, false),
+            (2, 2, false),
+            (2, 3, false),
+            (4, 2, false),
+            (0, u64::MAX, false),
+        ] {
+            let found = follows(&block(height), Height(last));
+            assert_eq!(found.is_ok(), follows_on, "{height} after {last}");
+        }
+        let text = follows(&block(2), Height(2)).unwrap_err().to_string();
+        assert!(
+            text.starts_with("CometBFT sent block 2 to a node whose last block is 2"),
+            "{text}"
         );
     }
 

@@ -11,7 +11,7 @@ use io_types::{Action, Amount, Asset, BatchNumber, Event, Hash, Signature, Syste
 use crate::settlement::{
     attest, freeze, record, report, rolling, settled, with_a_payout, withdraw,
 };
-use crate::support::{Chain, IO, account, address, key, settlement_key};
+use crate::support::{Chain, IO, account, address, beacon_link, key, settlement_key};
 
 /// What the next proposer would put before the transactions.
 fn supplied(chain: &Chain) -> InjectedCommit {
@@ -646,4 +646,20 @@ fn the_price_in_force_follows_what_validators_report() {
         (160_000, 1_000_000)
     );
     assert_eq!(price(&chain).updated.0, chain.now);
+}
+
+#[test]
+fn a_block_takes_the_beacon_links_that_validators_reveal() {
+    let mut chain = Chain::new();
+    chain.run(3);
+    for number in 1..=4 {
+        let link = chain
+            .row(&tables::VALIDATORS, &address(number))
+            .unwrap()
+            .beacon_link;
+        assert!(
+            (1..=3).any(|index| link == beacon_link(number, index)),
+            "validator {number} is still at its anchor"
+        );
+    }
 }

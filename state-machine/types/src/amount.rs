@@ -183,3 +183,99 @@ impl BasisPoints {
         u64::from(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: u64 = u64::MAX;
+
+    fn io(base_units: u64) -> Amount {
+        Amount::new(base_units)
+    }
+
+    #[test]
+    fn sums_and_differences_say_what_happens_at_the_edge() {
+        for (left, right, sum, rest) in [
+            (0, 0, Some(0), Some(0)),
+            (5, 3, Some(8), Some(2)),
+            (3, 5, Some(8), None),
+            (MAX, 0, Some(MAX), Some(MAX)),
+            (MAX, 1, None, Some(MAX - 1)),
+            (1, MAX, None, None),
+        ] {
+            let (left, right) = (io(left), io(right));
+            assert_eq!(left.checked_add(right), sum.map(io), "{left} + {right}");
+            assert_eq!(left.checked_sub(right), rest.map(io), "{left} - {right}");
+            let least = rest.map_or(Amount::ZERO, io);
+            assert_eq!(left.saturating_sub(right), least, "{left} - {right}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_what_it_was_made_of() {
+        for units in [0, 1, 2, MAX] {
+            assert_eq!(io(units).get(), units);
+            assert_eq!(io(units).is_zero(), units == 0);
+        }
+        assert_eq!(Amount::ZERO, io(0));
+        assert_eq!(io(3).min(io(7)), io(3));
+        assert_eq!(io(7).min(io(3)), io(3));
+        assert_eq!(BasisPoints(250).get(), 250);
+    }
+
+    #[test]
+    fn a_share_is_rounded_in_the_direction_that_it_names() {
+        for (of, by, whole, floor, ceil) in [
+            (7, 2, 2, Some(7), Some(7)),
+            (7, 1, 2, Some(3), Some(4)),
+            (1, 1, 3, Some(0), Some(1)),
+            (0, 5, 3, Some(0), Some(0)),
+            (5, 0, 3, Some(0), Some(0)),
+            (5, 5, 0, None, None),
+            (0, 0, 0, None, None),
+            // The product needs 128 bits, the result does not.
+            (MAX, MAX, MAX, Some(MAX), Some(MAX)),
+            (
+                MAX,
+                2,
+                3,
+                Some(12_297_829_382_473_034_410),
+                Some(12_297_829_382_473_034_410),
+            ),
+            (MAX, 1, 2, Some(MAX >> 1), Some((MAX >> 1) + 1)),
+            (MAX, 2, 1, None, None),
+            // One more than fits, by its rest only.
+            (MAX, 3, 2, None, None),
+        ] {
+            let what = format!("{of} · {by} / {whole}");
+            assert_eq!(mul_div_floor(of, by, whole), floor, "⌊{what}⌋");
+            assert_eq!(mul_div_ceil(of, by, whole), ceil, "⌈{what}⌉");
+            assert_eq!(io(of).mul_div_floor(by, whole), floor.map(io), "⌊{what}⌋");
+            assert_eq!(io(of).mul_div_ceil(by, whole), ceil.map(io), "⌈{what}⌉");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_a_decimal_text_in_json_and_may_be_read_from_a_number() {
+        for units in [0, 1, 9_007_199_254_740_993, MAX] {
+            let text = serde_json::to_string(&io(units)).unwrap();
+            assert_eq!(text, format!("\"{units}\""));
+            assert_eq!(serde_json::from_str::<Amount>(&text).unwrap(), io(units));
+            let number = units.to_string();
+            assert_eq!(serde_json::from_str::<Amount>(&number).unwrap(), io(units));
+            assert_eq!(number.parse::<Amount>().unwrap(), io(units));
+            assert_eq!(io(units).to_string(), number);
+        }
+        for wrong in [
+            "\"\"",
+            "\"-1\"",
+            "-1",
+            "1.5",
+            "\"18446744073709551616\"",
+            "null",
+        ] {
+            assert!(serde_json::from_str::<Amount>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 use io_challenge::{
-    Draw, DrawInput, EngineError, Flaw, Lists, Nonce, Openings, Params, Roots, Seed, SeedMatrix,
-    Source, Span, SpanKey, TableKey, Tree, WalkKey, check_element, check_walk, open_from, root_a,
-    root_b,
+    Draw, DrawInput, EngineError, Flaw, FraudProof, Lists, Nonce, Openings, Params, Roots, Seed,
+    SeedMatrix, Shape, Source, Span, SpanKey, TableKey, Tree, WalkKey, check_element,
+    check_fraud_proof, check_walk, open_from, root_a, root_b,
 };
 
 use crate::line::{Bar, Line, figure};
@@ -66,55 +66,95 @@ impl Source for Samples {
     }
 }
 
-/// The check of one verifier at the sizes of an H200, on one core.
+/// One challenge with its openings.
+struct Case {
+    params: Params,
+    shape: Shape,
+    lists: Lists,
+    roots: Roots,
+    key: WalkKey,
+    draw: Draw,
+    openings: Openings,
+}
+
+impl Case {
+    fn new(setup: &Setup, params: Params) -> anyhow::Result<Self> {
+        let shape = params.shape().context("these sizes are no challenge")?;
+        setup.say("a matrix and a table");
+        let mut samples = Samples {
+            matrix: Sample::new(shape.matrix_bytes() as usize),
+            table: Sample::new(shape.table_bytes() as usize),
+        };
+        let root = |tree: &Tree| tree.root().context("a tree of no leaf");
+        let lists = Lists {
+            digests: vec![root(&samples.matrix.tree)?; params.steps as usize],
+            segments: vec![root(&samples.table.tree)?; shape.segments() as usize],
+        };
+        let roots = Roots {
+            root_a: root_a(&lists.digests),
+            root_b: root_b(&lists.segments),
+        };
+        let key = WalkKey::derive(&SEED, &roots.root_a);
+        let nonces = [Nonce {
+            verifier: [1; 32],
+            value: [2; 32],
+        }];
+        let input = DrawInput {
+            commit: &roots.root_b,
+            nonces: &nonces,
+            verifier: &[1; 32],
+        };
+        let draw = Draw::derive(&params, &input)?;
+        let openings = open_from(&shape, &key, lists.clone(), &draw, &mut samples)?;
+        Ok(Self {
+            params,
+            shape,
+            lists,
+            roots,
+            key,
+            draw,
+            openings,
+        })
+    }
+}
+
+/// The check of one verifier at the sizes of an H200 and the proofs of fraud that may come of it, on one core.
 pub fn lines(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     // Memory of an H200, MiB; of a card that a test can fill.
     let (size, memory) = setup.pick((32_768, 143_771 << 20), (1_024, 64 << 20));
-    let params = Params::for_memory(0, size, memory, 1 << 18);
-    let shape = params.shape().context("these sizes are no challenge")?;
-    setup.say("a matrix and a table");
-    let mut samples = Samples {
-        matrix: Sample::new(shape.matrix_bytes() as usize),
-        table: Sample::new(shape.table_bytes() as usize),
-    };
-    let root = |tree: &Tree| tree.root().context("a tree of no leaf");
-    let lists = Lists {
-        digests: vec![root(&samples.matrix.tree)?; params.steps as usize],
-        segments: vec![root(&samples.table.tree)?; shape.segments() as usize],
-    };
-    let roots = Roots {
-        root_a: root_a(&lists.digests),
-        root_b: root_b(&lists.segments),
-    };
-    let key = WalkKey::derive(&SEED, &roots.root_a);
-    let nonces = [Nonce {
-        verifier: [1; 32],
-        value: [2; 32],
-    }];
-    let input = DrawInput {
-        commit: &roots.root_b,
-        nonces: &nonces,
-        verifier: &[1; 32],
-    };
-    let draw = Draw::derive(&params, &input)?;
-    let openings = open_from(&shape, &key, lists.clone(), &draw, &mut samples)?;
-    let bytes = openings.encode(&params, &draw)?;
+    let case = Case::new(setup, Params::for_memory(0, size, memory, 1 << 18))?;
+    let mut lines = vec![check(setup, &case)?];
+    lines.extend(frauds(setup, &case)?);
+    Ok(lines)
+}
+
+fn check(setup: &Setup, case: &Case) -> anyhow::Result<Line> {
+    let Case {
+        params,
+        shape,
+        lists,
+        roots,
+        key,
+        draw,
+        openings,
+    } = case;
+    let bytes = openings.encode(params, draw)?;
     let (mut elements, mut walks) = (0, 0);
     setup.say("checks");
     let took = best(setup.pick(21, 2), || {
-        let openings = Openings::decode(&params, &draw, &bytes).expect("it was encoded above");
+        let openings = Openings::decode(params, draw, &bytes).expect("it was encoded above");
         openings
             .lists
-            .check(&shape, &roots)
+            .check(shape, roots)
             .expect("the roots are of these lists");
         let pairs = draw.elements.iter().zip(&openings.elements);
         let flaws =
-            pairs.map(|(element, opening)| check_element(&shape, &SEED, &lists, *element, opening));
+            pairs.map(|(element, opening)| check_element(shape, &SEED, lists, *element, opening));
         elements = flaws
             .filter(|flaw| matches!(flaw, Err(Flaw::Element { .. })))
             .count();
         let pairs = draw.walks.iter().zip(&openings.walks);
-        let flaws = pairs.map(|(walk, opening)| check_walk(&shape, &key, &lists, *walk, opening));
+        let flaws = pairs.map(|(walk, opening)| check_walk(shape, key, lists, *walk, opening));
         walks = flaws
             .filter(|flaw| matches!(flaw, Err(Flaw::State { .. })))
             .count();
@@ -126,14 +166,71 @@ pub fn lines(setup: &Setup) -> anyhow::Result<Vec<Line>> {
         draw.elements.len(),
         draw.walks.len()
     );
-    Ok(vec![Line::measured(
+    Ok(Line::measured(
         "opening",
         format!(
-            "opening check of one verifier, N = {size}, {} bytes, one core; the limit is the bar itself",
+            "opening check of one verifier, N = {}, {} bytes, one core; the limit is the bar itself",
+            params.size,
             bytes.len()
         ),
         figure(took.as_secs_f64() * 1e3, "ms"),
         figure(50.0, "ms"),
         Bar::AtMost(50.0),
-    )])
+    ))
+}
+
+/// What a node of the chain does with the proof that an element, or a walk, is wrong.
+fn frauds(setup: &Setup, case: &Case) -> anyhow::Result<[Line; 2]> {
+    let Case {
+        params,
+        shape,
+        lists,
+        roots,
+        key,
+        draw,
+        openings,
+    } = case;
+    setup.say("proofs of fraud");
+    // Neither of a seed matrix nor of the first segment, since less is proven there; one random element in 256 is right by chance.
+    let at = draw
+        .elements
+        .iter()
+        .zip(&openings.elements)
+        .position(|(element, opening)| {
+            element.step >= 2 && check_element(shape, &SEED, lists, *element, opening).is_err()
+        });
+    let at = at.context("no wrong element of a product was drawn")?;
+    let of_element =
+        FraudProof::of_element(lists, draw.elements[at], openings.elements[at].clone());
+    let at = draw.walks.iter().position(|walk| walk.segment >= 1);
+    let at = at.context("no walk behind the first segment was drawn")?;
+    let of_walk = FraudProof::of_walk(
+        shape,
+        key,
+        lists,
+        draw.walks[at],
+        openings.walks[at].clone(),
+    );
+    let line = |name: &str, what: &str, proof: &FraudProof| -> anyhow::Result<Line> {
+        let bytes = proof.encode(params)?;
+        let took = best(setup.pick(101, 2), || {
+            let proof = FraudProof::decode(params, &bytes).expect("it was encoded above");
+            check_fraud_proof(params, &SEED, roots, &proof).expect("a flaw is there")
+        });
+        Ok(Line::measured(
+            name,
+            format!(
+                "proof that {what} is wrong, N = {}, {} bytes, decoded and judged, one core; the limit is the bar itself",
+                params.size,
+                bytes.len()
+            ),
+            figure(took.as_secs_f64() * 1e3, "ms"),
+            figure(2.0, "ms"),
+            Bar::AtMost(2.0),
+        ))
+    };
+    Ok([
+        line("opening/element-fraud", "an element", &of_element)?,
+        line("opening/walk-fraud", "a walk", &of_walk)?,
+    ])
 }

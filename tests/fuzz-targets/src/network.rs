@@ -174,6 +174,16 @@ pub(super) fn abci() -> Inputs {
         road.extend(steps.into_iter().flat_map(frame));
         inputs.push(road.clone());
     }
+    // A block that is decided twice, and one that is left out.
+    for heights in [[0, 0], [0, 2]] {
+        let decided = heights.map(|place: usize| {
+            [
+                Value::FinalizeBlock(finalize(&blocks[place])),
+                Value::Commit(RequestCommit {}),
+            ]
+        });
+        inputs.push(decided.into_iter().flatten().flat_map(frame).collect());
+    }
     inputs.push(singles.iter().cloned().flat_map(frame).collect());
     inputs.extend(singles.into_iter().map(frame));
     inputs.retain(|bytes| bytes.len() < 24_000);

@@ -54,11 +54,19 @@ impl Scene {
 }
 
 fn machine(disk: &Disk) -> Machine {
-    let store = Store::open(tables::SPECS, Box::new(MemoryBackend::new(disk))).unwrap();
+    over(Store::open(tables::SPECS, Box::new(MemoryBackend::new(disk))).unwrap())
+}
+
+fn over(store: Store) -> Machine {
     let options = Options {
         parallel_signatures: false,
     };
     Machine::open(store, options).unwrap()
+}
+
+/// The same machine without what waits in its mempool, what it keeps of a proposal and what it has opened.
+pub fn emptied(machine: Machine) -> Machine {
+    over(machine.into_store())
 }
 
 /// A machine of this genesis with nothing on its disk.

@@ -3,6 +3,8 @@
 //! The bytes are read twice: as they are, and, where they decode, signed anew by somebody who lives on the scene's chain, with
 //! a sequence and an expiry near the right ones, so that what lies behind the signature is reached.
 
+use std::cell::Cell;
+
 use ed25519_dalek::SigningKey;
 use io_sim::rows::Rows;
 use io_sim::world::{CHAIN, account};
@@ -12,7 +14,13 @@ use io_types::extension::InjectedCommit;
 use io_types::transaction::{ACTIONS_MAX, FRAUD_TRANSACTION_BYTES_MAX, TRANSACTION_BYTES_MAX};
 use io_types::{Action, BlockTime, Hash, Height, Rejection, Transaction, TransactionBody};
 
-use crate::scene::{Scene, scene};
+use crate::scene::{Scene, emptied, scene};
+
+thread_local! {
+    /// The machine of the last input, with nothing in its mempool: opening one rebuilds every tree, which takes longer than all else here.
+    /// An input that breaks a claim leaves none.
+    static MACHINE: Cell<Option<Machine>> = const { Cell::new(None) };
+}
 
 /// The target.
 pub fn run(data: &[u8]) {
@@ -27,15 +35,17 @@ pub fn run(data: &[u8]) {
         opened,
         "opening"
     );
-    let machine = scene.machine();
+    let mut machine = MACHINE.take().unwrap_or_else(|| scene.machine());
     let checked = check(&machine, data);
     if let Err(code) = opened {
         assert_eq!(checked, Err(code), "a transaction that cannot be opened");
     }
-    execute(scene, data, checked, opened.is_err());
+    execute(scene, &machine, data, checked, opened.is_err());
+    if checked.is_ok() {
+        machine = emptied(machine);
+    }
     if let Some(transaction) = decoded {
-        let (bytes, body) = signed_anew(scene, transaction);
-        let machine = scene.machine();
+        let (bytes, body) = signed_anew(scene, &machine, transaction);
         let expected = admission_by_hand(scene, &machine, &body);
         let checked = check(&machine, &bytes);
         match expected {
@@ -51,8 +61,12 @@ pub fn run(data: &[u8]) {
             assert_eq!(check(&machine, &bytes), Err(105));
         }
         let is_duty = body.actions.iter().any(Action::is_duty);
-        execute(scene, &bytes, checked, !is_duty);
+        execute(scene, &machine, &bytes, checked, !is_duty);
+        if checked.is_ok() {
+            machine = emptied(machine);
+        }
     }
+    MACHINE.set(Some(machine));
 }
 
 /// Decodes; what decodes has one encoding and one JSON, and keeps the bounds.
@@ -67,11 +81,11 @@ fn decode(data: &[u8]) -> Option<Transaction> {
     };
     assert!(data.len() <= most, "{} bytes, at most {most}", data.len());
     let json = serde_json::to_string(&transaction).unwrap();
-    assert_eq!(
-        serde_json::from_str::<Transaction>(&json).unwrap(),
-        transaction,
-        "another value by way of JSON"
-    );
+    match serde_json::from_str::<Transaction>(&json) {
+        Ok(read) => assert_eq!(read, transaction, "another value by way of JSON"),
+        // The one thing that decodes and has no JSON: admission refuses it by a rule of its own.
+        Err(why) => assert!(why.to_string().contains("is no country code"), "{why}"),
+    }
     Some(transaction)
 }
 
@@ -103,7 +117,11 @@ fn check(machine: &Machine, bytes: &[u8]) -> Result<(), u32> {
 }
 
 /// The same transaction by one who lives here, with sequence and expiry mostly right.
-fn signed_anew(scene: &Scene, transaction: Transaction) -> (Vec<u8>, TransactionBody) {
+fn signed_anew(
+    scene: &Scene,
+    machine: &Machine,
+    transaction: Transaction,
+) -> (Vec<u8>, TransactionBody) {
     let world = &scene.world;
     let mut body = transaction.body;
     let keys: Vec<&SigningKey> = world
@@ -124,7 +142,7 @@ fn signed_anew(scene: &Scene, transaction: Transaction) -> (Vec<u8>, Transaction
     let place = usize::from(body.signer.0[0]) % keys.len();
     let key = device.unwrap_or_else(|| known.copied().unwrap_or(keys[place]));
     body.signer = account(key);
-    let last = sequence(&scene.machine(), &body);
+    let last = sequence(machine, &body);
     body.sequence = match body.sequence % 16 {
         14 => last,
         15 => last + 2,
@@ -167,7 +185,7 @@ fn admission_by_hand(scene: &Scene, machine: &Machine, body: &TransactionBody) -
 
 /// A block with this transaction: it never breaks the node, whether it would be proposed or not. `same` says that the block
 /// must see it as the mempool did.
-fn execute(scene: &Scene, bytes: &[u8], checked: Result<(), u32>, same: bool) {
+fn execute(scene: &Scene, machine: &Machine, bytes: &[u8], checked: Result<(), u32>, same: bool) {
     let block = Block {
         height: scene.next_height(),
         time: BlockTime(scene.now().0 + 1),
@@ -176,7 +194,6 @@ fn execute(scene: &Scene, bytes: &[u8], checked: Result<(), u32>, same: bool) {
         last_commit: LastCommit::default(),
         transactions: vec![InjectedCommit::default().encode(), bytes.to_vec()],
     };
-    let machine = scene.machine();
     let judged = machine.process(&block);
     let outcome = machine
         .finalize(&block)

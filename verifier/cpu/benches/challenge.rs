@@ -1,4 +1,5 @@
-//! What a CPU does: the rate of its products against the limit of its vector units, the spot check, the fraud proof.
+//! What a CPU does: the rate of its products against the limit of its vector units, and small challenges from end to end. What a verifier
+//! does at the sizes of an H200 is in `./dev bench opening`.
 //!
 //! `cargo bench --profile dev -p io-cpu --bench challenge`. Rates are the best of several rounds, times their median; the limit is the measured rate of
 //! the multiply-add instruction alone on registers, shown with the measured clock.
@@ -6,7 +7,6 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
     clippy::float_arithmetic,
     clippy::integer_division,
     clippy::indexing_slicing,
@@ -15,14 +15,12 @@
     reason = "a benchmark prints floats and may stop at the first surprise"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::time::Instant;
 
 use io_challenge::{
-    Draw, DrawInput, Engine as _, EngineError, Flaw, FraudProof, Kernels as _, Lists, Nonce,
-    Openings, Params, Roots, Seed, SeedMatrix, Source, Span, SpanKey, TableKey, Tree, WalkKey,
-    check_element, check_fraud_proof, check_openings, check_walk, open_from, root_a, root_b,
+    Draw, DrawInput, Engine as _, Kernels as _, Nonce, Openings, Params, Roots, Seed, SeedMatrix,
+    check_openings,
 };
 use io_cpu::{Level, Simd, spin};
 
@@ -131,151 +129,6 @@ fn products(threads: usize, clock: f64) {
     }
 }
 
-/// Bytes with the tree that a matrix or a table has.
-struct Sample {
-    bytes: Vec<u8>,
-    tree: Tree,
-}
-
-impl Sample {
-    fn new(length: usize) -> Self {
-        let mut bytes = vec![0; length];
-        SEED.expand(SeedMatrix::Newer, 0, &mut bytes);
-        let tree = Tree::of(0, &bytes);
-        Self { bytes, tree }
-    }
-
-    fn span(&self, offset: u64, length: u64) -> Span {
-        let level = (length / 1024).trailing_zeros();
-        Span {
-            bytes: self.bytes[offset as usize..(offset + length) as usize].to_vec(),
-            path: self.tree.path(level, offset / length),
-        }
-    }
-}
-
-/// Stands for a run of an H200: one random matrix for each of its 126, one random table for each of its 4032. Every path
-/// is right, so a check does all of its work on each place and only the comparison at the very end fails.
-struct Samples {
-    matrix: Sample,
-    table: Sample,
-}
-
-impl Source for Samples {
-    fn spans(
-        &mut self,
-        wanted: &BTreeSet<SpanKey>,
-    ) -> Result<BTreeMap<SpanKey, Span>, EngineError> {
-        Ok(wanted
-            .iter()
-            .map(|key| (*key, self.matrix.span(key.offset, key.bytes)))
-            .collect())
-    }
-
-    fn tables(
-        &mut self,
-        wanted: &BTreeSet<TableKey>,
-    ) -> Result<BTreeMap<TableKey, Span>, EngineError> {
-        Ok(wanted
-            .iter()
-            .map(|key| (*key, self.table.span(u64::from(key.chunk) * 1024, 1024)))
-            .collect())
-    }
-}
-
-fn real_size() {
-    let params = Params::for_memory(0, 32_768, 143_771 << 20, 1 << 18);
-    let shape = params.shape().unwrap();
-    let mut samples = Samples {
-        matrix: Sample::new(shape.matrix_bytes() as usize),
-        table: Sample::new(shape.table_bytes() as usize),
-    };
-    let lists = Lists {
-        digests: vec![samples.matrix.tree.root().unwrap(); params.steps as usize],
-        segments: vec![samples.table.tree.root().unwrap(); shape.segments() as usize],
-    };
-    let roots = Roots {
-        root_a: root_a(&lists.digests),
-        root_b: root_b(&lists.segments),
-    };
-    let key = WalkKey::derive(&SEED, &roots.root_a);
-    let nonces = [Nonce {
-        verifier: [1; 32],
-        value: [2; 32],
-    }];
-    let input = DrawInput {
-        commit: &roots.root_b,
-        nonces: &nonces,
-        verifier: &[1; 32],
-    };
-    let draw = Draw::derive(&params, &input).unwrap();
-    let openings = open_from(&shape, &key, lists.clone(), &draw, &mut samples).unwrap();
-    let bytes = openings.encode(&params, &draw).unwrap();
-    let (mut wrong_elements, mut wrong_walks) = (0, 0);
-    let seconds = median(21, || {
-        let openings = Openings::decode(&params, &draw, &bytes).unwrap();
-        openings.lists.check(&shape, &roots).unwrap();
-        let elements = draw.elements.iter().zip(&openings.elements);
-        let flaws = elements
-            .map(|(element, opening)| check_element(&shape, &SEED, &lists, *element, opening));
-        wrong_elements = flaws
-            .filter(|flaw| matches!(flaw, Err(Flaw::Element { .. })))
-            .count();
-        let walks = draw.walks.iter().zip(&openings.walks);
-        let flaws = walks.map(|(walk, opening)| check_walk(&shape, &key, &lists, *walk, opening));
-        wrong_walks = flaws
-            .filter(|flaw| matches!(flaw, Err(Flaw::State { .. })))
-            .count();
-    });
-    // One random element in 256 is right by chance; every other place was followed to its last comparison.
-    assert!(
-        wrong_elements >= 120 && wrong_walks == 32,
-        "{wrong_elements} {wrong_walks}"
-    );
-    println!(
-        "spot check of one verifier, H200 pulse: {} bytes in {:.2} ms on one core",
-        bytes.len(),
-        seconds * 1e3
-    );
-
-    let element = draw
-        .elements
-        .iter()
-        .position(|element| element.step >= 2)
-        .unwrap();
-    let walk = draw
-        .walks
-        .iter()
-        .position(|walk| walk.segment >= 1)
-        .unwrap();
-    let proofs = [
-        FraudProof::of_element(
-            &lists,
-            draw.elements[element],
-            openings.elements[element].clone(),
-        ),
-        FraudProof::of_walk(
-            &shape,
-            &key,
-            &lists,
-            draw.walks[walk],
-            openings.walks[walk].clone(),
-        ),
-    ];
-    for (name, proof) in ["element", "walk"].iter().zip(proofs) {
-        let bytes = proof.encode(&params).unwrap();
-        let seconds = median(101, || {
-            let proof = FraudProof::decode(&params, &bytes).unwrap();
-            black_box(check_fraud_proof(&params, &SEED, &roots, &proof).unwrap());
-        });
-        println!(
-            "fraud proof of one {name}, H200 pulse: {} bytes in {:.3} ms",
-            bytes.len(),
-            seconds * 1e3
-        );
-    }
-}
-
 /// The whole spot check on an honest run, at a size that a CPU can fill.
 fn spot_check() {
     let params = Params {
@@ -338,5 +191,4 @@ fn main() {
     products(threads, clock);
     pulse();
     spot_check();
-    real_size();
 }
