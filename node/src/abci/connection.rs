@@ -106,13 +106,14 @@ impl<W: Write> Connection<'_, W> {
             let Some(message) = self.inbox.ready()? else {
                 break;
             };
-            match decode(message)? {
-                request::Value::CheckTx(check) => batch.push(check),
-                request::Value::Flush(_) => flushes.push(batch.len()),
-                other => {
-                    after = Some(other);
-                    break;
-                }
+            let request = decode(message)?;
+            if let request::Value::CheckTx(check) = request {
+                batch.push(check);
+            } else if matches!(request, request::Value::Flush(_)) {
+                flushes.push(batch.len());
+            } else {
+                after = Some(request);
+                break;
             }
         }
         let mut flushes = flushes.into_iter().peekable();

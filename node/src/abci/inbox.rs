@@ -40,13 +40,11 @@ impl State {
             self.bytes = self.bytes.saturating_sub(message.len());
             return Ok(Some(message));
         }
-        match self.end.replace(Ok(())) {
-            Some(end) => end.map(|()| None),
-            None => {
-                self.end = None;
-                Ok(None)
-            }
-        }
+        let Some(end) = self.end.take() else {
+            return Ok(None);
+        };
+        self.end = Some(Ok(()));
+        end.map(|()| None)
     }
 }
 
@@ -132,10 +130,13 @@ mod tests {
 
     use super::*;
 
+    /// Messages of 1 KiB that are as much as is read ahead.
+    const COUNT: usize = READ_AHEAD_BYTES >> 10;
+
     fn frame(length: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         prost::encode_length_delimiter(length, &mut bytes).unwrap();
-        bytes.resize(bytes.len() + length, 7);
+        bytes.resize(bytes.len().saturating_add(length), 7);
         bytes
     }
 
@@ -148,12 +149,11 @@ mod tests {
             move || inbox.fill(reader)
         });
         // Far more than a socket holds, and nobody takes anything.
-        let count = READ_AHEAD_BYTES / 1024;
-        for _message in 0..count {
+        for _message in 0..COUNT {
             writer.write_all(&frame(1024)).unwrap();
         }
         drop(writer);
-        for _message in 0..count {
+        for _message in 0..COUNT {
             assert_eq!(inbox.wait().unwrap().unwrap().len(), 1024);
         }
         assert!(inbox.wait().unwrap().is_none());
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_read_ahead_is_bounded() {
         let inbox = Inbox::default();
-        let stream = frame(1024).repeat(3 * READ_AHEAD_BYTES / 1024);
+        let stream = frame(1024).repeat(3 * COUNT);
         thread::scope(|scope| {
             scope.spawn(|| inbox.fill(stream.as_slice()));
             let mut read = 0;
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_reader_that_waits_for_room_ends_when_nobody_answers_any_more() {
         let inbox = Inbox::default();
-        let stream = frame(1024).repeat(3 * READ_AHEAD_BYTES / 1024);
+        let stream = frame(1024).repeat(3 * COUNT);
         thread::scope(|scope| {
             let filling = scope.spawn(|| inbox.fill(stream.as_slice()));
             inbox.wait().unwrap().unwrap();

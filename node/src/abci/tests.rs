@@ -448,7 +448,7 @@ fn transactions_that_wait_are_checked_as_a_batch_and_answered_in_order() {
         }
     }
     assert!(
-        largest > FLUSH_EVERY as i64,
+        usize::try_from(largest).unwrap() > FLUSH_EVERY,
         "a flush between them kept waiting transactions from being checked together"
     );
 }
