@@ -6,7 +6,7 @@
     reason = "numbers of a test are small"
 )]
 
-use io_settlement::account::{Signatures, TAG_QUEUE, VERSION};
+use io_settlement::account::{Roots, Signatures, TAG_QUEUE, VERSION};
 use io_settlement::codec::Fixed;
 use io_settlement::codec::Writer;
 use io_settlement::deposit::{
@@ -158,6 +158,7 @@ fn a_quorum_is_more_than_two_thirds() {
         (66, 100, false),
         (67, 100, true),
         (0, 0, false),
+        (1, 0, false),
     ] {
         assert_eq!(is_quorum(marked, total), quorum, "{marked} of {total}");
     }
@@ -257,6 +258,7 @@ fn accounts_have_the_length_of_what_they_hold() {
     assert_eq!(queue_len(u64::MAX), None);
     assert_eq!(slot_offset(0, 16), None);
     assert_eq!(slot_offset(1, 0), None);
+    assert_eq!(Roots::LEN, 2 * Roots::ASSET_LEN);
     for count in [0, 1, 4, u16::MAX] {
         let whole = MembersHeader::LEN + Member::LEN * usize::from(count);
         assert_eq!(members_len(count), whole);
@@ -285,4 +287,13 @@ fn the_precompile_instruction_has_the_announced_layout() {
     assert!(SignatureOffsets::expected(SIGNATURES_MAX, SIGNATURES_MAX - 1).is_some());
     assert_eq!(SignatureOffsets::expected(SIGNATURES_MAX + 1, 0), None);
     assert_eq!(SignatureOffsets::expected(2, 2), None);
+}
+
+#[test]
+fn each_asset_has_its_byte_and_its_decimals() {
+    for (asset, byte, decimals) in [(Asset::Io, 0, 8), (Asset::Usdc, 1, 6)] {
+        assert_eq!((asset.byte(), asset.decimals()), (byte, decimals));
+        assert_eq!(Asset::try_from(byte), Ok(asset));
+    }
+    assert_eq!(Asset::try_from(2), Err(Error::UnknownAsset));
 }
