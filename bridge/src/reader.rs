@@ -13,6 +13,7 @@ mod config;
 mod endpoint;
 mod poll;
 mod status;
+mod stepped;
 mod view;
 
 use std::collections::BTreeSet;
@@ -30,10 +31,11 @@ use agree::Agreed;
 pub use agree::Disagreement;
 pub use config::{Bound, ReaderConfig, ReaderError};
 use config::{read_pin, write_pin};
-pub use endpoint::EndpointFault;
+pub use endpoint::{Account, Accounts, EndpointFault, Source};
 use poll::Observation;
 use status::Uncertain;
 pub use status::{EndpointStatus, ReaderStatus};
+pub use stepped::SteppedReader;
 
 /// The fewest endpoints that must agree.
 const AGREEING_MIN: usize = 2;
@@ -167,27 +169,8 @@ impl Reader {
     /// # Errors
     /// [`ReaderError`]. An endpoint that is out of reach is none: it is shown in the status.
     pub fn start(config: ReaderConfig, bound: Bound) -> Result<Self, ReaderError> {
-        if config.endpoints.len() < AGREEING_MIN {
-            return Err(ReaderError::FewEndpoints {
-                given: config.endpoints.len(),
-            });
-        }
         let endpoints = open(&config)?;
-        let mut approved: BTreeSet<Bytes32> = config.approved.iter().map(|hash| hash.0).collect();
-        if approved.is_empty() {
-            approved.extend(read_pin(&config)?);
-        }
-        let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
-        let board = Board {
-            endpoints: names.map(|name| (name, Observation::default())).collect(),
-            approved,
-            outcome: None,
-        };
-        let shared = Arc::new(Shared {
-            config,
-            bound,
-            board: RwLock::new(board),
-        });
+        let shared = Shared::new(config, bound, &endpoints)?;
         let tasks = poll::Tasks::spawn(&shared, endpoints);
         Ok(Self {
             shared,
@@ -272,6 +255,33 @@ impl Reader {
 }
 
 impl Shared {
+    fn new(
+        config: ReaderConfig,
+        bound: Bound,
+        endpoints: &[endpoint::Endpoint],
+    ) -> Result<Arc<Self>, ReaderError> {
+        if endpoints.len() < AGREEING_MIN {
+            return Err(ReaderError::FewEndpoints {
+                given: endpoints.len(),
+            });
+        }
+        let mut approved: BTreeSet<Bytes32> = config.approved.iter().map(|hash| hash.0).collect();
+        if approved.is_empty() {
+            approved.extend(read_pin(&config)?);
+        }
+        let names = endpoints.iter().map(|endpoint| endpoint.name().to_owned());
+        let board = Board {
+            endpoints: names.map(|name| (name, Observation::default())).collect(),
+            approved,
+            outcome: None,
+        };
+        Ok(Arc::new(Self {
+            config,
+            bound,
+            board: RwLock::new(board),
+        }))
+    }
+
     fn agreed(&self) -> Result<Arc<Agreed>, Uncertain> {
         let board = self.board.read().unwrap_or_else(PoisonError::into_inner);
         let age_max = Duration::from_millis(self.config.age_max_ms);
@@ -375,8 +385,13 @@ impl Board {
             .filter(|(_name, view)| view.slot >= oldest_slot)
             .collect();
         if views.len() < AGREEING_MIN {
-            // Two that disagreed do not become right because one of them went away.
-            if matches!(self.outcome, Some(Err(_))) {
+            // Two that disagreed do not become right because one of them went away, and what they agreed on does not stay right
+            // when the one that is left shows something else.
+            let stands = |agreed: &Agreed| {
+                let mut left = views.iter();
+                left.all(|(_name, view)| agreed.is_confirmed_by(view))
+            };
+            if !matches!(&self.outcome, Some(Ok(agreed)) if stands(agreed)) {
                 self.outcome = None;
             }
             return;

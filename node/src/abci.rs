@@ -20,6 +20,7 @@ mod application;
 mod connection;
 mod dispatch;
 mod frame;
+mod inbox;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use io_types::catalogue::{Catalogue, Class, ClassId, Model, ModelId};
 use io_types::params::ChainFacts;
 use io_types::{BlockTime, ChainTime, Epoch, Hash, Height, MicroUsd, OrderId, Params, Slot};
 
+use crate::device::Owners;
 use crate::state::State;
 use crate::tables::{CATALOGUE, CHAIN, PARAMS};
 
@@ -45,6 +46,8 @@ pub struct BlockContext {
     pub params: Arc<Params>,
     /// The catalogue in force.
     pub catalogue: Arc<Catalogue>,
+    /// Devices by owner, as of the block before; empty where no block is executed.
+    pub owners: Arc<Owners>,
 }
 
 impl BlockContext {
@@ -64,6 +67,7 @@ impl BlockContext {
             facts: Arc::new(facts),
             params: Arc::new(PARAMS.expect(state, &(), "genesis writes it")?),
             catalogue: Arc::new(CATALOGUE.expect(state, &(), "genesis writes it")?),
+            owners: Arc::default(),
         })
     }
 

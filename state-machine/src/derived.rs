@@ -2,6 +2,8 @@
 //! commit's write set. They always show the state *before* the block in the works; what the block itself changed is read
 //! from its [`State`](crate::state::State).
 
+use std::sync::Arc;
+
 use io_storage::{Fault, Snapshot, WriteSet};
 
 /// All derived indices. Each belongs to the component that made it.
@@ -11,6 +13,8 @@ pub struct Derived {
     pub market: crate::market::Index,
     /// Devices by their last link.
     pub uptime: crate::uptime::Index,
+    /// Devices by owner.
+    pub owners: Arc<crate::device::Owners>,
     /// Running challenges and devices by due time.
     pub verification: crate::verification::Index,
 }
@@ -21,6 +25,7 @@ impl Derived {
         Ok(Self {
             market: crate::market::Index::rebuild(snapshot)?,
             uptime: crate::uptime::Index::rebuild(snapshot)?,
+            owners: Arc::new(crate::device::Owners::rebuild(snapshot)?),
             verification: crate::verification::Index::rebuild(snapshot)?,
         })
     }
@@ -33,6 +38,7 @@ impl Derived {
         }
         self.market.apply(changes, after)?;
         self.uptime.apply(changes)?;
+        crate::device::Owners::apply(&mut self.owners, changes)?;
         self.verification.apply(changes)
     }
 }

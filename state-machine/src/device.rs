@@ -6,6 +6,7 @@
 //! - INV-12: a device is `Hired` exactly while `booking` names the booking it serves.
 
 mod action;
+mod owners;
 
 use io_storage::Fault;
 use io_types::row::{Device, DeviceState};
@@ -15,6 +16,8 @@ use crate::context::BlockContext;
 use crate::error::ActionError;
 use crate::state::State;
 use crate::tables::{DEVICE_KEYS, DEVICES};
+
+pub use owners::Owners;
 
 /// A device, or rejection 401.
 pub fn find(state: &State<'_>, device: DeviceId) -> Result<Device, ActionError> {

@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod machine;
 pub mod market;
 pub mod opened;
+pub mod paged;
 pub mod price;
 pub mod reward;
 pub mod settlement;

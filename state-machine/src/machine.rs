@@ -3,7 +3,7 @@
 //! `finalize` yields a patch and changes nothing; `commit` makes it durable. A run made while a proposal was judged is
 //! reused only if every field of the decided block is equal.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use io_storage::{Fault, Overlay, Patch, Snapshot, Store, View, WriteSet};
 use io_types::action::PlaceOrder;
@@ -11,9 +11,10 @@ use io_types::api::{PayoutFile, Quote};
 use io_types::consensus::{Block, EngineValidator, ProposalRequest};
 use io_types::extension::{INJECTED_BYTES_MAX, VoteExtension};
 use io_types::genesis::GenesisSpec;
+use io_types::row::Accrual;
 use io_types::{
-    AccountId, BatchNumber, BlockTime, Event, Hash, Height, Rejection, Transaction,
-    ValidatorAddress,
+    AccountId, BatchNumber, BlockTime, DeviceId, Epoch, Event, Hash, Height, Rejection,
+    Transaction, ValidatorAddress,
 };
 
 use crate::admission::{self, Pending};
@@ -26,7 +27,7 @@ use crate::ledger::conservation;
 use crate::opened::{Opened, Opener};
 use crate::settlement::Frozen;
 use crate::state::State;
-use crate::tables::{BEACON, BRIDGE, CHAIN, CLOCK, SETTLEMENTS, VALIDATORS};
+use crate::tables::{BEACON, BRIDGE, CHAIN, CLOCK, DEVICES, PARAMS, SETTLEMENTS, VALIDATORS};
 
 /// What a machine is told beside the chain's own data. None of it changes a result.
 #[derive(Clone, Copy, Debug)]
@@ -453,6 +454,31 @@ impl Machine {
         }
     }
 
+    /// What an account has earned and not collected, the oldest first by device: at most `limit`.
+    pub fn accruals(
+        &self,
+        view: &View<'_>,
+        account: AccountId,
+        limit: usize,
+    ) -> Result<Vec<(Epoch, DeviceId, Accrual)>, Fault> {
+        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
+        let owners = Arc::clone(&derived.owners);
+        drop(derived);
+        let Some(params) = PARAMS.read(view, &())? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for id in owners.candidates(account) {
+            let row = DEVICES.read(view, &id)?;
+            if found.len() < limit && row.is_some_and(|row| row.owner == account) {
+                let of_device = crate::reward::accruals(view, &params.reward, id)?;
+                found.extend(of_device.into_iter().map(|(epoch, row)| (epoch, id, row)));
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// Undoes the last block, for an operator while the node stands still.
     pub fn rollback(&self) -> Result<Height, Fault> {
         let height = self.store.rollback()?;
@@ -482,7 +508,10 @@ impl Machine {
             .as_ref()
             .map(|(_changes, app_hash)| *app_hash);
         let before = before.unwrap_or_else(|| Hash(view.app_hash()));
-        BlockContext::load(state, height, time, before)
+        let mut context = BlockContext::load(state, height, time, before)?;
+        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
+        context.owners = Arc::clone(&derived.owners);
+        Ok(context)
     }
 
     /// The context of the next block, as far as it is known; none before genesis.

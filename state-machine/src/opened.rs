@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use io_storage::Fault;
 use io_types::{Hash, Rejection, Transaction};
-use rayon::prelude::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::prelude::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use crate::admission::{self, Signed};
 
@@ -87,15 +87,17 @@ impl Opener {
     /// Opens one transaction.
     pub fn open(&self, bytes: &[u8]) -> Opened {
         let hash = Transaction::hash_of(bytes);
-        let known = self
-            .sound()
-            .by_hash
-            .get(&hash)
-            .map(|held| Arc::clone(&held.2));
-        if let Some(signed) = known {
-            let signed = Ok(signed);
-            return Opened { hash, signed };
-        }
+        self.known(hash).unwrap_or_else(|| self.check(hash, bytes))
+    }
+
+    /// What was found sound before.
+    fn known(&self, hash: Hash) -> Option<Opened> {
+        let signed = Arc::clone(&self.sound().by_hash.get(&hash)?.2);
+        let signed = Ok(signed);
+        Some(Opened { hash, signed })
+    }
+
+    fn check(&self, hash: Hash, bytes: &[u8]) -> Opened {
         let signed = admission::open(bytes).map(Arc::new);
         if let Ok(signed) = &signed {
             self.sound().add(hash, bytes.len(), Arc::clone(signed));
@@ -103,16 +105,27 @@ impl Opener {
         Opened { hash, signed }
     }
 
-    /// Opens many that wait for nothing.
+    /// Opens many that wait for nothing. Only those that are not known go to the pool: a mempool that is checked again
+    /// after a block waits for nobody.
     pub fn open_all(&self, transactions: &[&[u8]]) -> Vec<Opened> {
-        if self.parallel && transactions.len() > 1 {
-            transactions
-                .par_iter()
-                .map(|bytes| self.open(bytes))
-                .collect()
-        } else {
-            transactions.iter().map(|bytes| self.open(bytes)).collect()
+        if !self.parallel {
+            return transactions.iter().map(|bytes| self.open(bytes)).collect();
         }
+        let hashed = transactions.iter().map(|bytes| {
+            let hash = Transaction::hash_of(bytes);
+            (*bytes, self.known(hash).ok_or(hash))
+        });
+        let mut all: Vec<(&[u8], Result<Opened, Hash>)> = hashed.collect();
+        let mut unknown: Vec<_> = all.iter_mut().filter(|(_, one)| one.is_err()).collect();
+        unknown.par_iter_mut().for_each(|(bytes, one)| {
+            if let Err(hash) = one {
+                *one = Ok(self.check(*hash, bytes));
+            }
+        });
+        let opened = |(bytes, one): (&[u8], Result<Opened, Hash>)| {
+            one.unwrap_or_else(|hash| self.check(hash, bytes))
+        };
+        all.into_iter().map(opened).collect()
     }
 
     /// Hands every transaction to `execute` in order, on this thread, while other threads open those that follow.
@@ -204,9 +217,20 @@ mod tests {
             "{first:?}"
         );
         assert_eq!((first[70].1, first[71].1, first[72].1), (103, 101, 101));
+        let slices: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+        let at_once = |opener: &Opener| -> Vec<(Hash, u32)> {
+            let opened = opener.open_all(&slices).into_iter();
+            let code = |one: Opened| (one.hash, one.signed.err().map_or(0, |why| why.code()));
+            opened.map(code).collect()
+        };
+        // The first time a part of them is known, the second time all that can be.
+        let half = Opener::new(true);
+        half.open_all(&slices[..90]);
         for _again in 0..2 {
             assert_eq!(codes(&one, &all), first);
             assert_eq!(codes(&many, &all), first);
+            assert_eq!(at_once(&one), first);
+            assert_eq!(at_once(&half), first);
         }
     }
 

@@ -1,36 +1,37 @@
 //! Rewards of mode `fixed`: nomination when an epoch opens, re-test when it closes, accrual, collection; and the split of
 //! the epoch's fees.
 //!
-//! Owns tables `epochs`, `closing`, `device_results`, `accruals`.
+//! Owns tables `epochs`, `closing`, `device_results`, `old_rewards`.
 //!
 //! - INV-21: what an epoch gives, with what goes to Y1 and to the safety module, is its pot.
-//! - INV-22: the reward pool holds exactly the accruals that were not collected.
+//! - INV-22: the reward pool holds exactly the rewards that were accrued and not collected.
 
+mod accrual;
 mod action;
 mod close;
 mod open;
+mod pay;
+mod retest;
 mod root;
 mod score;
 
 use io_storage::Fault;
-use io_types::row::{Accrual, EpochRow};
-use io_types::{Amount, Asset, ChainTime, DeviceId, Epoch, Hash, Slot, SystemAccount};
+use io_types::row::EpochRow;
+use io_types::{Amount, Asset, DeviceId, Epoch, Hash, Slot};
 
 use crate::context::BlockContext;
-use crate::error::{broken, must};
-use crate::ledger;
+use crate::error::broken;
 use crate::state::State;
-use crate::tables::{ACCRUALS, CLOCK, DEVICE_RESULTS, EPOCHS};
+use crate::tables::{CLOCK, DEVICE_RESULTS, EPOCHS};
 use crate::uptime;
 
+pub use accrual::{WITHHELD, accruals, forfeit, release};
 pub use close::{begin_close, go_on_closing, is_closing};
 pub use open::open_first_epoch;
 pub use score::{Pots, Share, Split, SplitRule, base_score, pots, split};
 
 /// Epochs with fewer counted slots have no re-test.
 pub const COUNTED_SLOTS_MIN: u8 = 30;
-/// An accrual that waits for the pulse at its booking's end.
-pub const WITHHELD: ChainTime = ChainTime(u64::MAX);
 
 /// An empty row of an epoch.
 fn empty(epoch: Epoch) -> EpochRow {
@@ -96,13 +97,10 @@ pub fn note_slot(
 
 /// Counts a slot that a device was hired and paid for.
 pub fn note_hired(state: &mut State<'_>, device: DeviceId, slot: Slot) -> Result<(), Fault> {
-    let key = (slot.epoch(), device);
-    let mut row = DEVICE_RESULTS
-        .get(state, &key)?
-        .unwrap_or_else(open::no_result);
-    row.slots_hired = row.slots_hired.saturating_add(1);
-    DEVICE_RESULTS.put(state, &key, &row);
-    Ok(())
+    let key = (device, slot.epoch());
+    let mut row = DEVICE_RESULTS.get(state, &key)?.unwrap_or_default();
+    row.result.slots_hired = row.result.slots_hired.saturating_add(1);
+    DEVICE_RESULTS.put(state, &key, &row)
 }
 
 /// Slots that a device needs up, of those counted: ⌈share · counted⌉.
@@ -110,67 +108,4 @@ pub fn slots_needed(block: &BlockContext, counted: u8) -> u64 {
     let share = block.params.reward.uptime_share.get();
     io_types::amount::mul_div_ceil(u64::from(counted), share, io_types::BasisPoints::WHOLE)
         .unwrap_or(u64::MAX)
-}
-
-/// A device's accruals that wait for a pulse.
-fn withheld(
-    state: &State<'_>,
-    owner: io_types::AccountId,
-    device: DeviceId,
-) -> Result<Vec<(Epoch, Accrual)>, Fault> {
-    let first = (owner, Epoch(0), DeviceId(0));
-    let last = (owner, Epoch(u64::MAX), DeviceId(u64::MAX));
-    let rows = ACCRUALS.list(state, &first, Some(&last), usize::MAX)?;
-    let of_device = rows
-        .into_iter()
-        .filter(|((_owner, _epoch, id), row)| *id == device && row.collectable_at == WITHHELD);
-    Ok(of_device
-        .map(|((_owner, epoch, _id), row)| (epoch, row))
-        .collect())
-}
-
-/// A passed pulse: what was withheld of this device can be collected after the usual time.
-pub fn release(
-    state: &mut State<'_>,
-    block: &BlockContext,
-    owner: io_types::AccountId,
-    device: DeviceId,
-) -> Result<(), Fault> {
-    for (epoch, row) in withheld(state, owner, device)? {
-        let collectable_at = epoch
-            .next()
-            .start()
-            .plus_ms(block.params.reward.collect_after_ms);
-        ACCRUALS.put(
-            state,
-            &(owner, epoch, device),
-            &Accrual {
-                collectable_at,
-                ..row
-            },
-        );
-    }
-    Ok(())
-}
-
-/// A failed pulse: what is not yet collectable of this device goes to Y1.
-pub fn forfeit(
-    state: &mut State<'_>,
-    block: &BlockContext,
-    owner: io_types::AccountId,
-    device: DeviceId,
-) -> Result<(), Fault> {
-    let first = (owner, Epoch(0), DeviceId(0));
-    let last = (owner, Epoch(u64::MAX), DeviceId(u64::MAX));
-    for ((account, epoch, id), row) in ACCRUALS.list(state, &first, Some(&last), usize::MAX)? {
-        if id == device && row.collectable_at > block.now {
-            let (from, to) = (SystemAccount::RewardPool, SystemAccount::RewardVault);
-            must(
-                "reward: forfeit",
-                ledger::transfer(state, from, to, Asset::Io, row.amount),
-            )?;
-            ACCRUALS.delete(state, &(account, epoch, id));
-        }
-    }
-    Ok(())
 }

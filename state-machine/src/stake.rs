@@ -111,9 +111,9 @@ pub fn slash(
     crate::ledger::post(state, stake.hold, to, taken)?;
     stake.amount = stake.amount.saturating_sub(taken);
     if stake.amount.is_zero() {
-        STAKES.delete(state, &device);
+        STAKES.delete(state, &device)?;
     } else {
-        STAKES.put(state, &device, &stake);
+        STAKES.put(state, &device, &stake)?;
     }
     count(state, Amount::ZERO, taken)?;
     Ok(taken)

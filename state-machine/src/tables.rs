@@ -4,8 +4,8 @@ use io_storage::{Leaf, TableId, TableSpec};
 use io_types::catalogue::Catalogue;
 use io_types::params::ChainFacts;
 use io_types::row::{
-    AccountRow, Accrual, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Closing,
-    Device, DeviceResult, EpochRow, Hold, LaneRow, Order, Payout, PriceState, Stake,
+    AccountRow, AssetTotals, Batch, BeaconState, Booking, BridgeState, Challenge, Closing, Device,
+    EpochRow, Hold, LaneRow, OldRewards, Order, Payout, PriceState, ResultRow, Stake,
     SuspendedDeposit, UptimeChain, ValidatorRow, VerifierRow,
 };
 use io_types::{
@@ -14,6 +14,7 @@ use io_types::{
 };
 
 use crate::context::Clock;
+use crate::paged::Paged;
 use crate::state::Counters;
 use crate::table::Table;
 
@@ -42,15 +43,15 @@ pub const DEVICES: Table<DeviceId, Device> = Table::new(20);
 /// Devices by their key.
 pub const DEVICE_KEYS: Table<AccountId, DeviceId> = Table::new(21);
 /// Hash chains and uptime records.
-pub const UPTIME: Table<DeviceId, UptimeChain> = Table::new(22);
+pub const UPTIME: Paged<DeviceId, UptimeChain> = Paged::new(22);
 /// Stakes.
-pub const STAKES: Table<DeviceId, Stake> = Table::new(23);
-/// Rewards not collected.
-pub const ACCRUALS: Table<(AccountId, Epoch, DeviceId), Accrual> = Table::new(24);
+pub const STAKES: Paged<DeviceId, Stake> = Paged::new(23);
+/// Rewards not collected of epochs whose results are gone.
+pub const OLD_REWARDS: Paged<DeviceId, OldRewards> = Paged::new(24);
 /// Epochs.
 pub const EPOCHS: Table<Epoch, EpochRow> = Table::new(25);
-/// Results of devices by epoch.
-pub const DEVICE_RESULTS: Table<(Epoch, DeviceId), DeviceResult> = Table::new(26);
+/// Results of devices by epoch, with what is not collected of them.
+pub const DEVICE_RESULTS: Paged<(DeviceId, Epoch), ResultRow> = Paged::new(26);
 /// The close of an epoch, while it lasts: one row.
 pub const CLOSING: Table<(), Closing> = Table::new(27);
 /// Orders.
@@ -102,7 +103,7 @@ pub static SPECS: &[TableSpec] = &[
     spec(21, "device_keys", Leaf::Page),
     spec(22, "uptime", Leaf::Page),
     spec(23, "stakes", Leaf::Page),
-    spec(24, "accruals", Leaf::Page),
+    spec(24, "old_rewards", Leaf::Page),
     spec(25, "epochs", Leaf::Row),
     spec(26, "device_results", Leaf::Page),
     spec(27, "closing", Leaf::Page),

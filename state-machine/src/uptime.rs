@@ -5,12 +5,13 @@
 mod action;
 mod block;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use io_storage::{Fault, Snapshot, WriteSet};
 use io_types::row::UptimeChain;
 use io_types::{DeviceId, Epoch, Slot};
 
+use crate::paged::{Page, first_of_row};
 use crate::tables::UPTIME;
 
 pub use block::judge_slot;
@@ -36,10 +37,12 @@ pub fn bit(slot: Slot) -> u64 {
         .unwrap_or(0)
 }
 
-/// Devices by the slot of their last link, without those that are counted as down already.
+/// Rows of 64 devices by the oldest last link in them, without devices that are counted as down already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    by_last_link: BTreeSet<(Slot, DeviceId)>,
+    /// By the first device of a row.
+    oldest: BTreeMap<DeviceId, Slot>,
+    by_oldest: BTreeSet<(Slot, DeviceId)>,
 }
 
 impl Index {
@@ -47,7 +50,12 @@ impl Index {
     pub fn rebuild(snapshot: &dyn Snapshot) -> Result<Self, Fault> {
         let mut index = Self::default();
         UPTIME.visit(snapshot, None, &mut |device, chain| {
-            index.insert(device, &chain);
+            if !chain.counted_down {
+                let first = first_of_row(device);
+                let held = index.oldest.get(&first);
+                let oldest = held.map_or(chain.link_slot, |held| chain.link_slot.min(*held));
+                index.set(first, Some(oldest));
+            }
             std::ops::ControlFlow::Continue(())
         })?;
         Ok(index)
@@ -55,29 +63,42 @@ impl Index {
 
     /// Follows one commit.
     pub fn apply(&mut self, changes: &WriteSet) -> Result<(), Fault> {
-        for (key, change) in changes.table(UPTIME.id) {
-            let device = UPTIME.decode_key(key)?;
-            if let Some(old) = &change.old {
-                self.by_last_link
-                    .remove(&(UPTIME.decode(old)?.link_slot, device));
-            }
-            if let Some(new) = &change.new {
-                self.insert(device, &UPTIME.decode(new)?);
-            }
-        }
-        Ok(())
+        UPTIME.changed_rows(changes, &mut |first, _old, new| {
+            let oldest = oldest(new)?;
+            self.set(first, oldest);
+            Ok(())
+        })
     }
 
-    fn insert(&mut self, device: DeviceId, chain: &UptimeChain) {
-        if !chain.counted_down {
-            self.by_last_link.insert((chain.link_slot, device));
+    fn set(&mut self, first: DeviceId, oldest: Option<Slot>) {
+        let before = match oldest {
+            Some(slot) => self.oldest.insert(first, slot),
+            None => self.oldest.remove(&first),
+        };
+        if before != oldest {
+            if let Some(slot) = before {
+                self.by_oldest.remove(&(slot, first));
+            }
+            if let Some(slot) = oldest {
+                self.by_oldest.insert((slot, first));
+            }
         }
     }
 
-    /// Devices whose last link is for a slot before this one.
+    /// The first devices of rows with a device whose last link is for a slot before this one.
     pub fn behind(&self, slot: Slot) -> impl Iterator<Item = DeviceId> + '_ {
-        self.by_last_link
+        self.by_oldest
             .range(..(slot, DeviceId(0)))
-            .map(|(_slot, device)| *device)
+            .map(|(_slot, first)| *first)
     }
+}
+
+fn oldest(page: &Page<UptimeChain>) -> Result<Option<Slot>, Fault> {
+    let mut oldest: Option<Slot> = None;
+    for place in page.places() {
+        if let Some(chain) = page.get(place)?.filter(|chain| !chain.counted_down) {
+            oldest = Some(oldest.map_or(chain.link_slot, |slot| slot.min(chain.link_slot)));
+        }
+    }
+    Ok(oldest)
 }

@@ -105,9 +105,13 @@ fn texts() -> Vec<Text> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .expect("names are UTF-8");
+            // A folder, and in a worktree a file that names one.
+            if name == ".git" {
+                continue;
+            }
             if path.is_dir() {
                 // Inputs of fuzz targets are bytes, some of which happen to be text.
-                if ![".git", "target", "node_modules", "corpus"].contains(&name) {
+                if !["target", "node_modules", "corpus"].contains(&name) {
                     open.push(path);
                 }
             } else if let Ok(content) = fs::read_to_string(&path) {

@@ -116,6 +116,16 @@ impl Agreed {
         self.last.as_ref().filter(|last| last.number > 0)
     }
 
+    /// Whether a later view still shows all of this: what is final does not go away.
+    pub(super) fn is_confirmed_by(&self, view: &View) -> bool {
+        let deposit_hash = self.view.bridge.state.deposit_hash;
+        let now = &view.bridge.last;
+        let knows_last = |last: &LastSettle| now.number > last.number || now == last;
+        view.header == self.header
+            && view.hash_at(self.number()) == Some(deposit_hash)
+            && self.last.as_ref().is_none_or(knows_last)
+    }
+
     /// Its number; 0 before the first.
     pub(super) fn settled(&self) -> Option<u64> {
         self.last.as_ref().map(|last| last.number)

@@ -1,5 +1,6 @@
 //! One JSON-RPC endpoint, and everything that can be wrong with its answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -83,24 +84,53 @@ pub enum EndpointFault {
 
 /// An account's owner and data, as far as they were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) owner: Pubkey,
-    pub(super) data: Vec<u8>,
+pub struct Account {
+    /// The program that owns it.
+    pub owner: Pubkey,
+    /// Its data.
+    pub data: Vec<u8>,
 }
 
 /// Accounts at one slot.
 #[derive(Clone, Debug)]
-pub(super) struct Accounts {
-    pub(super) slot: u64,
-    pub(super) accounts: Vec<Option<Account>>,
+pub struct Accounts {
+    /// Solana's slot.
+    pub slot: u64,
+    /// In the order in which they were asked for; none for those that do not exist.
+    pub accounts: Vec<Option<Account>>,
+}
+
+/// An endpoint in this process, for a simulation that has no ports: it answers what Solana would, or does not.
+pub trait Source: std::fmt::Debug + Send + Sync {
+    /// The cluster's genesis hash.
+    ///
+    /// # Errors
+    /// [`EndpointFault`], as over HTTP.
+    fn genesis_hash(&self) -> Result<[u8; 32], EndpointFault>;
+
+    /// All of them at one slot that the endpoint calls finalized; with `first_bytes`, only so many of each.
+    ///
+    /// # Errors
+    /// [`EndpointFault`], as over HTTP.
+    fn accounts(
+        &self,
+        keys: &[Pubkey],
+        first_bytes: Option<usize>,
+    ) -> Result<Accounts, EndpointFault>;
+}
+
+/// Where an endpoint's answers come from.
+#[derive(Clone, Debug)]
+enum Road {
+    Http { url: String, http: reqwest::Client },
+    Inside(Arc<dyn Source>),
 }
 
 /// One endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
-    url: String,
     name: String,
-    http: reqwest::Client,
+    road: Road,
 }
 
 impl Endpoint {
@@ -122,10 +152,19 @@ impl Endpoint {
             builder = builder.no_proxy();
         }
         Ok(Self {
-            url: url.to_owned(),
             name: format!("{}://{host}{port}", parsed.scheme()),
-            http: builder.build().map_err(|error| fault(error.to_string()))?,
+            road: Road::Http {
+                url: url.to_owned(),
+                http: builder.build().map_err(|error| fault(error.to_string()))?,
+            },
         })
+    }
+
+    pub(super) fn inside(name: String, source: Arc<dyn Source>) -> Self {
+        Self {
+            name,
+            road: Road::Inside(source),
+        }
     }
 
     /// Scheme, host and port.
@@ -134,7 +173,11 @@ impl Endpoint {
     }
 
     pub(super) async fn genesis_hash(&self) -> Result<[u8; 32], EndpointFault> {
-        let answer = self.call("getGenesisHash", json!([])).await?;
+        let (url, http) = match &self.road {
+            Road::Http { url, http } => (url, http),
+            Road::Inside(source) => return source.genesis_hash(),
+        };
+        let answer = call(url, http, "getGenesisHash", json!([])).await?;
         let text = answer.as_str().unwrap_or_default();
         let bytes = bs58::decode(text).into_vec().ok();
         bytes
@@ -157,6 +200,10 @@ impl Endpoint {
             context: Context,
             value: Vec<Option<RawAccount>>,
         }
+        let (url, http) = match &self.road {
+            Road::Http { url, http } => (url, http),
+            Road::Inside(source) => return source.accounts(keys, first_bytes),
+        };
         let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
         let mut config = json!({"commitment": "finalized", "encoding": "base64"});
         if let (Some(length), Some(config)) = (first_bytes, config.as_object_mut()) {
@@ -165,9 +212,8 @@ impl Endpoint {
                 json!({"offset": 0, "length": length}),
             );
         }
-        let answer = self
-            .call("getMultipleAccounts", json!([names, config]))
-            .await?;
+        let params = json!([names, config]);
+        let answer = call(url, http, "getMultipleAccounts", params).await?;
         let bad = |why: String| EndpointFault::BadAnswer(why);
         let raw = Raw::deserialize(&answer).map_err(|error| bad(error.to_string()))?;
         if raw.value.len() != keys.len() {
@@ -185,39 +231,44 @@ impl Endpoint {
             accounts: accounts.map_err(bad)?,
         })
     }
+}
 
-    async fn call(&self, method: &str, params: Value) -> Result<Value, EndpointFault> {
-        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let response = self.http.post(&self.url).json(&request).send().await;
-        let response = response.map_err(|error| unreachable_because(&error))?;
-        let status = response.status();
-        let bytes = io_client::body_within(response, ANSWER_BYTES_MAX)
-            .await
-            .map_err(EndpointFault::Unreachable)?;
-        let mut body: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            if status.is_success() {
-                EndpointFault::BadAnswer(error.to_string())
-            } else {
-                EndpointFault::Unreachable(format!("HTTP {status}"))
-            }
-        })?;
-        if let Some(error) = body.get("error") {
-            let message = error
-                .get("message")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            return Err(EndpointFault::Refused {
-                code: error.get("code").and_then(Value::as_i64).unwrap_or(0),
-                message: message.chars().take(200).collect(),
-            });
+async fn call(
+    url: &str,
+    http: &reqwest::Client,
+    method: &str,
+    params: Value,
+) -> Result<Value, EndpointFault> {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let response = http.post(url).json(&request).send().await;
+    let response = response.map_err(|error| unreachable_because(&error))?;
+    let status = response.status();
+    let bytes = io_client::body_within(response, ANSWER_BYTES_MAX)
+        .await
+        .map_err(EndpointFault::Unreachable)?;
+    let mut body: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        if status.is_success() {
+            EndpointFault::BadAnswer(error.to_string())
+        } else {
+            EndpointFault::Unreachable(format!("HTTP {status}"))
         }
-        if body.get("id") != Some(&json!(1)) {
-            return Err(EndpointFault::BadAnswer(
-                "it answers another request".to_owned(),
-            ));
-        }
-        Ok(body.get_mut("result").map(Value::take).unwrap_or_default())
+    })?;
+    if let Some(error) = body.get("error") {
+        let message = error
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        return Err(EndpointFault::Refused {
+            code: error.get("code").and_then(Value::as_i64).unwrap_or(0),
+            message: message.chars().take(200).collect(),
+        });
     }
+    if body.get("id") != Some(&json!(1)) {
+        return Err(EndpointFault::BadAnswer(
+            "it answers another request".to_owned(),
+        ));
+    }
+    Ok(body.get_mut("result").map(Value::take).unwrap_or_default())
 }
 
 /// The innermost cause, without the URL, which may hold a secret.

@@ -78,7 +78,7 @@ impl Observation {
 }
 
 /// Ends its tasks when it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tasks(Vec<JoinHandle<()>>);
 
 impl Drop for Tasks {
@@ -122,7 +122,8 @@ pub(super) async fn ask(
 }
 
 /// Polls one endpoint.
-struct Poller {
+#[derive(Debug)]
+pub(super) struct Poller {
     endpoint: Endpoint,
     bound: Bound,
     addresses: Addresses,
@@ -133,7 +134,7 @@ struct Poller {
 }
 
 impl Poller {
-    fn new(endpoint: Endpoint, bound: Bound) -> Self {
+    pub(super) fn new(endpoint: Endpoint, bound: Bound) -> Self {
         Self {
             endpoint,
             bound,
@@ -144,7 +145,7 @@ impl Poller {
         }
     }
 
-    async fn poll(&mut self) -> Result<View, EndpointFault> {
+    pub(super) async fn poll(&mut self) -> Result<View, EndpointFault> {
         let seen = self.look().await;
         match &seen {
             Ok(view) => self.last = Some(view.clone()),

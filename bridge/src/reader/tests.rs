@@ -232,6 +232,40 @@ async fn an_endpoint_that_lies_about_the_last_settlement_silences_the_part() {
 }
 
 #[tokio::test]
+async fn an_agreement_ends_when_the_only_one_left_of_those_who_agreed_shows_something_else() {
+    let mut world = World::new(32);
+    let mut lie = world.clone();
+    world.deposit(1);
+    lie.deposit(1_000_000);
+    let mut ahead = world.clone();
+    ahead.deposit(2);
+    let mut settled = world.clone();
+    settled.settle(4, 1);
+    // What both said, what one says now, and whether that is a later state of the same.
+    for (both, left, stands) in [
+        (&lie, &world, false),
+        (&ahead, &world, false),
+        (&settled, &world, false),
+        (&world, &ahead, true),
+        (&world, &settled, true),
+        (&world, &world, true),
+    ] {
+        let (first, second) = two(both).await;
+        let reader = reader_with(&[&first, &second], |config| config.age_max_ms = 60_000);
+        until_reporting(&reader, both.bridge.state.deposit_number).await;
+        second.show(left);
+        second.set(Mode::Down);
+        until_fault(&reader, 1, "HTTP 503").await;
+        first.set(Mode::Garbage);
+        until_fault(&reader, 0, "not understood").await;
+        let before = second.looks();
+        second.set(Mode::Honest);
+        until(&reader, "asked", |_status| second.looks() > before + 4).await;
+        assert_eq!(reader.part(genesis()).is_some(), stands);
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_down_is_believed_a_while_and_a_third_one_takes_its_place() {
     let mut world = World::new(32);
     world.deposit(1);

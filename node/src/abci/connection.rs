@@ -1,16 +1,17 @@
 //! One connection: requests in, responses out in the same order.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use bytes::BytesMut;
 use prost::Message;
 use tendermint_proto::v0_38::abci::{
-    Request, RequestCheckTx, Response, ResponseException, request, response,
+    Request, RequestCheckTx, Response, ResponseException, ResponseFlush, request, response,
 };
 
 use super::application::Stop;
 use super::dispatch::Dispatch;
-use super::frame::{FrameError, Frames, MESSAGE_BYTES_MAX};
+use super::frame::FrameError;
+use super::inbox::Inbox;
 
 /// How many waiting transactions are checked as one batch.
 const CHECK_BATCH_MAX: usize = 512;
@@ -29,10 +30,10 @@ pub(super) enum Ended {
     Stopped(Stop),
 }
 
-/// Serves one connection to its end.
-pub(super) fn serve(reader: impl Read, writer: impl Write, dispatch: &Dispatch) -> Ended {
+/// Answers what comes into the inbox, to its end.
+pub(super) fn serve(inbox: &Inbox, writer: impl Write, dispatch: &Dispatch) -> Ended {
     let mut connection = Connection {
-        frames: Frames::new(reader, MESSAGE_BYTES_MAX),
+        inbox,
         writer,
         out: BytesMut::new(),
         dispatch,
@@ -49,8 +50,8 @@ pub(super) fn serve(reader: impl Read, writer: impl Write, dispatch: &Dispatch) 
     }
 }
 
-struct Connection<'a, R, W> {
-    frames: Frames<R>,
+struct Connection<'a, W> {
+    inbox: &'a Inbox,
     writer: W,
     out: BytesMut,
     dispatch: &'a Dispatch,
@@ -74,7 +75,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl<R: Read, W: Write> Connection<'_, R, W> {
+impl<W: Write> Connection<'_, W> {
     fn run(&mut self) -> Result<(), Failure> {
         let mut next: Option<request::Value> = None;
         loop {
@@ -94,34 +95,48 @@ impl<R: Read, W: Write> Connection<'_, R, W> {
         }
     }
 
-    /// Checks this transaction and those that wait behind it; returns the request that ended the run.
+    /// Checks this transaction and those that wait behind it; returns the request that ended the run. CometBFT puts a flush
+    /// behind almost every transaction: it ends no run and is answered in its place.
     fn check_run(&mut self, first: RequestCheckTx) -> Result<Option<request::Value>, Failure> {
         let mut batch = vec![first];
+        // How many transactions stand before each flush.
+        let mut flushes = Vec::new();
         let mut after = None;
         while batch.len() < CHECK_BATCH_MAX {
-            let Some(message) = self.frames.ready_message()? else {
+            let Some(message) = self.inbox.ready()? else {
                 break;
             };
-            let request = decode(message)?;
-            let request::Value::CheckTx(check) = request else {
-                after = Some(request);
-                break;
-            };
-            batch.push(check);
+            match decode(message)? {
+                request::Value::CheckTx(check) => batch.push(check),
+                request::Value::Flush(_) => flushes.push(batch.len()),
+                other => {
+                    after = Some(other);
+                    break;
+                }
+            }
         }
-        for answer in self.dispatch.check(&batch) {
+        let mut flushes = flushes.into_iter().peekable();
+        for (place, answer) in self.dispatch.check(&batch).into_iter().enumerate() {
             self.send(response::Value::CheckTx(answer))?;
+            while flushes
+                .next_if(|before| *before == place.saturating_add(1))
+                .is_some()
+            {
+                self.send(response::Value::Flush(ResponseFlush {}))?;
+            }
         }
+        // While more transactions keep coming these must be in the mempool already, to be proposed and passed on.
+        self.flush()?;
         Ok(after)
     }
 
     /// The next request. Before waiting for one, everything answered so far is written.
     fn receive(&mut self) -> Result<Option<request::Value>, Failure> {
-        if let Some(message) = self.frames.ready_message()? {
+        if let Some(message) = self.inbox.ready()? {
             return decode(message).map(Some);
         }
         self.flush()?;
-        self.frames.wait()?.map(decode).transpose()
+        self.inbox.wait()?.map(decode).transpose()
     }
 
     fn send(&mut self, value: response::Value) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The unix socket, and a thread for each connection.
+//! The unix socket, and two threads for each connection: one reads, one answers.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use super::application::{Application, Stop};
 use super::connection::{self, Ended};
 use super::dispatch::Dispatch;
+use super::inbox::Inbox;
 
 /// The kernel's limit on the path of a unix socket, its closing zero included.
 pub const SOCKET_PATH_BYTES_MAX: usize = 108;
@@ -44,19 +45,39 @@ pub enum BindError {
     },
 }
 
-/// Serves one connection to its end, over any stream: what the thread of a socket does, without the socket.
+/// Serves one connection to its end, over any stream that ends: what the threads of a socket do, without the socket.
 ///
 /// # Errors
 /// The reason for which the process would have to stop.
 pub fn serve_stream(
-    reader: impl Read,
+    reader: impl Read + Send,
     writer: impl Write,
     application: Application,
 ) -> Result<(), Stop> {
-    match connection::serve(reader, writer, &Dispatch::new(application)) {
+    match converse(reader, writer, &Dispatch::new(application), || {}) {
         Ended::Closed | Ended::Refused(_) => Ok(()),
         Ended::Stopped(stop) => Err(stop),
     }
+}
+
+/// Answers on this thread what another one reads. `hang_up` ends the reading once nothing is answered any more.
+fn converse(
+    reader: impl Read + Send,
+    writer: impl Write,
+    dispatch: &Dispatch,
+    hang_up: impl FnOnce(),
+) -> Ended {
+    let inbox = Inbox::default();
+    thread::scope(|scope| {
+        let reading = thread::Builder::new().name("abci-read".to_owned());
+        if let Err(error) = reading.spawn_scoped(scope, || inbox.fill(reader)) {
+            return Ended::Refused(format!("no thread could be started to read it: {error}"));
+        }
+        let ended = connection::serve(&inbox, writer, dispatch);
+        inbox.close();
+        hang_up();
+        ended
+    })
 }
 
 /// A bound ABCI socket. Only its owner may connect. Dropping it ends every connection and removes the socket.
@@ -211,7 +232,8 @@ fn accept(
 }
 
 fn serve(reader: &UnixStream, writer: &UnixStream, dispatch: &Dispatch, stops: &Sender<Stop>) {
-    match connection::serve(reader, writer, dispatch) {
+    let hang_up = || log_failure(writer.shutdown(Shutdown::Both), "close a connection");
+    match converse(reader, writer, dispatch, hang_up) {
         Ended::Closed => tracing::debug!("an ABCI connection was closed"),
         Ended::Refused(reason) => tracing::warn!(reason, "an ABCI connection was refused"),
         Ended::Stopped(stop) => {
@@ -221,5 +243,4 @@ fn serve(reader: &UnixStream, writer: &UnixStream, dispatch: &Dispatch, stops: &
             }
         }
     }
-    log_failure(writer.shutdown(Shutdown::Both), "close a connection");
 }

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use axum::Json;
 use axum::extract::State;
-use io_state_machine::tables::{ACCOUNTS, ACCRUALS, LANES, PAYOUTS};
+use io_state_machine::tables::{ACCOUNTS, LANES, PAYOUTS};
 use io_types::api::{AccountView, BalanceView};
-use io_types::{AccountId, Amount, Asset, DeviceId, Epoch, Height, Holder};
+use io_types::{AccountId, Amount, Asset, Height, Holder};
 
 use super::Api;
 use super::failure::Failure;
@@ -48,18 +48,7 @@ pub(super) async fn read(
         lanes.push((lane, row.sequence));
         ControlFlow::Continue(())
     })?;
-    let mut accruals = Vec::new();
-    ACCRUALS.visit(
-        &view,
-        Some(&(account, Epoch(0), DeviceId(0))),
-        &mut |(owner, epoch, device), row| {
-            if owner != account || accruals.len() >= ACCRUALS_MAX {
-                return ControlFlow::Break(());
-            }
-            accruals.push((epoch, device, row));
-            ControlFlow::Continue(())
-        },
-    )?;
+    let accruals = api.chain.machine.accruals(&view, account, ACCRUALS_MAX)?;
     Ok(Json(AccountView {
         account,
         balances,

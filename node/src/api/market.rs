@@ -1,14 +1,13 @@
 //! Devices, orders, bookings, challenges, epochs.
 
-use std::ops::ControlFlow;
-
 use axum::Json;
 use axum::extract::State;
 use io_state_machine::context::BlockContext;
 use io_state_machine::stake;
 use io_state_machine::state::State as Rows;
 use io_state_machine::tables::{
-    BOOKINGS, CHAIN, CHALLENGES, CLOCK, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES, UPTIME,
+    BOOKINGS, CHAIN, CHALLENGES, CLOCK, COUNTERS, DEVICE_RESULTS, DEVICES, EPOCHS, ORDERS, STAKES,
+    UPTIME,
 };
 use io_storage::View;
 use io_types::action::PlaceOrder;
@@ -264,22 +263,19 @@ pub(super) async fn epoch_devices(
 ) -> Result<Json<Page<DeviceResultView>>, Failure> {
     let (limit, after) = (query.limit()?, query.after::<DeviceId>()?);
     let view = api.chain.machine.store().snapshot();
+    let last = COUNTERS.read(&view, &())?.unwrap_or_default().device;
+    let first = after.map_or(1, |after| after.0.saturating_add(1));
     let (mut items, mut more) = (Vec::new(), false);
-    let from = (
-        epoch,
-        after.map_or(DeviceId(0), |after| DeviceId(after.0.saturating_add(1))),
-    );
-    DEVICE_RESULTS.visit(&view, Some(&from), &mut |(of, device), result| {
-        if of != epoch {
-            return ControlFlow::Break(());
-        }
+    for device in (first..=last).map(DeviceId) {
         if items.len() >= limit {
             more = true;
-            return ControlFlow::Break(());
+            break;
         }
-        items.push(DeviceResultView { device, result });
-        ControlFlow::Continue(())
-    })?;
+        if let Some(row) = DEVICE_RESULTS.read(&view, &(device, epoch))? {
+            let result = row.result;
+            items.push(DeviceResultView { device, result });
+        }
+    }
     let next = items
         .last()
         .filter(|_| more)

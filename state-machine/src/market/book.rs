@@ -44,9 +44,7 @@ impl<'i> Book<'i> {
         for (key, _value) in state.overlay().writes_of(DEVICES.id) {
             touched.insert(DEVICES.decode_key(key)?);
         }
-        for (key, _value) in state.overlay().writes_of(STAKES.id) {
-            touched.insert(STAKES.decode_key(key)?);
-        }
+        touched.extend(STAKES.written(state)?);
         for id in touched {
             let key = crate::table::Key::to_bytes(&id);
             let Some(before) = state.overlay().old(DEVICES.id, &key)? else {

@@ -174,8 +174,7 @@ impl Index {
                 moved.insert(DEVICES.decode_key(key)?);
             }
         }
-        for (key, _change) in changes.table(STAKES.id) {
-            let id = STAKES.decode_key(key)?;
+        for id in STAKES.changed(changes)? {
             if !moved.contains(&id)
                 && let Some(device) = DEVICES.read(after, &id)?
             {

@@ -220,9 +220,9 @@ fn write(state: &mut State<'_>, id: u64, choice: &Choice) {
     let (row, stake) = device(id, choice);
     DEVICES.put(state, &row.id, &row);
     if stake.amount.is_zero() {
-        STAKES.delete(state, &row.id);
+        STAKES.delete(state, &row.id).unwrap();
     } else {
-        STAKES.put(state, &row.id, &stake);
+        STAKES.put(state, &row.id, &stake).unwrap();
     }
 }
 

@@ -1,17 +1,17 @@
 //! Collecting rewards.
 
 use io_types::action::Collect;
-use io_types::{AccountId, Amount, Asset, DeviceId, Epoch, Event, Rejection, SystemAccount};
+use io_types::{AccountId, Amount, Asset, Event, Rejection, SystemAccount};
 
 use crate::context::BlockContext;
 use crate::dispatch::Execute;
 use crate::error::ActionError;
-use crate::ledger;
+use crate::reward::accrual;
 use crate::state::State;
-use crate::tables::ACCRUALS;
+use crate::{device, ledger};
 
-/// Accruals taken by one action; the rest waits for the next.
-const ROWS_MAX: usize = 10_000;
+/// Accruals taken by one action, counted to the end of a device; the rest waits for the next.
+const TAKEN_MAX: usize = 10_000;
 
 impl Execute for Collect {
     fn check_stateless(&self) -> Result<(), Rejection> {
@@ -25,16 +25,19 @@ impl Execute for Collect {
         block: &BlockContext,
         state: &mut State<'_>,
     ) -> Result<(), ActionError> {
-        let first = (signer, Epoch(0), DeviceId(0));
-        let last = (signer, self.through.next(), DeviceId(0));
-        let mut sum = Amount::ZERO;
-        for (key, row) in ACCRUALS.list(state, &first, Some(&last), ROWS_MAX)? {
-            if row.collectable_at <= block.now {
-                sum = sum
-                    .checked_add(row.amount)
-                    .ok_or(Rejection::AmountOverflow { asset: Asset::Io })?;
-                ACCRUALS.delete(state, &key);
+        let (mut sum, mut taken) = (Amount::ZERO, 0_usize);
+        for id in block.owners.candidates(signer) {
+            if taken >= TAKEN_MAX {
+                break;
             }
+            if device::read(state, id)?.owner != signer {
+                continue;
+            }
+            let (amount, epochs) = accrual::take(state, block, id, self.through)?;
+            sum = sum
+                .checked_add(amount)
+                .ok_or(Rejection::AmountOverflow { asset: Asset::Io })?;
+            taken = taken.saturating_add(epochs);
         }
         if sum.is_zero() {
             return Err(Rejection::NothingToCollect.into());

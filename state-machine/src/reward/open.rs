@@ -1,8 +1,7 @@
 //! The opening of an epoch: who is nominated, and why not. The close of the epoch before asks it for each device.
 
 use io_storage::Fault;
-use io_types::Amount;
-use io_types::row::{Device, DeviceResult, DeviceState, NominationCheck};
+use io_types::row::{Device, DeviceState, NominationCheck};
 
 use crate::context::BlockContext;
 use crate::stake;
@@ -13,20 +12,6 @@ use crate::tables::{BOOKINGS, EPOCHS};
 const MEMORY_FAILURES_MAX: u32 = 4;
 /// How long it waits after the last of them, ms.
 const MEMORY_WAIT_MS: u64 = 12 * 3_600_000;
-
-/// A result without anything in it.
-pub(super) fn no_result() -> DeviceResult {
-    DeviceResult {
-        nominated: false,
-        succeeded: false,
-        failed_checks: Vec::new(),
-        pool: None,
-        slots_up: 0,
-        slots_hired: 0,
-        base: 0,
-        reward: Amount::ZERO,
-    }
-}
 
 /// The first epoch has no device yet.
 pub fn open_first_epoch(state: &mut State<'_>, block: &BlockContext) {

@@ -59,7 +59,7 @@ impl Execute for AddStake {
                 Stake { amount, ..stake }
             }
         };
-        STAKES.put(state, &device, &stake);
+        STAKES.put(state, &device, &stake)?;
         stake::count(state, amount, Amount::ZERO)?;
         state.emit(Event::StakeAdded {
             device,
@@ -101,7 +101,7 @@ impl Execute for UnstakeDevice {
                 }),
                 ..stake
             },
-        );
+        )?;
         state.emit(Event::UnstakeBegun { device, ends });
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Execute for WithdrawStake {
         ledger::release(state, stake.hold, amount)?;
         let left = stake.amount.saturating_sub(amount);
         if left.is_zero() {
-            STAKES.delete(state, &device);
+            STAKES.delete(state, &device)?;
         } else {
             STAKES.put(
                 state,
@@ -152,7 +152,7 @@ impl Execute for WithdrawStake {
                     amount: left,
                     ..stake
                 },
-            );
+            )?;
         }
         stake::count(state, Amount::ZERO, amount)?;
         state.emit(Event::StakeWithdrawn {

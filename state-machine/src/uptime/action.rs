@@ -10,14 +10,16 @@ use crate::context::BlockContext;
 use crate::device;
 use crate::dispatch::Execute;
 use crate::error::ActionError;
+use crate::paged::{Page, PagedKey, first_of_row};
 use crate::state::State;
 use crate::tables::UPTIME;
 use crate::uptime::bit;
 
 /// Most entries of one batch.
 const ENTRIES_MAX: usize = 10_000;
-/// Epochs of bits that are kept: the open one, and those that the late window has not closed.
-const EPOCHS_KEPT: usize = 3;
+
+/// A device and its link.
+type Entry = (DeviceId, Hash);
 
 impl Execute for RegisterUptimeChain {
     /// Rules in order: 502.
@@ -102,10 +104,6 @@ impl Execute for RegisterUptimeChain {
             slots,
         } = *self;
         let old = UPTIME.get(state, &device)?;
-        let (epochs, full_epochs, missed, counted_down) = old
-            .map_or((Vec::new(), 0, 0, false), |old| {
-                (old.epochs, old.full_epochs, old.missed, old.counted_down)
-            });
         let chain = UptimeChain {
             link: anchor,
             link_slot: Slot(first_slot.0.saturating_sub(1)),
@@ -115,13 +113,10 @@ impl Execute for RegisterUptimeChain {
                     .saturating_add(u64::from(slots))
                     .saturating_sub(1),
             ),
-            epochs,
-            full_epochs,
             expected_from: first_slot,
-            missed,
-            counted_down,
+            ..old.unwrap_or_else(empty)
         };
-        UPTIME.put(state, &device, &chain);
+        UPTIME.put(state, &device, &chain)?;
         state.emit(Event::UptimeChainRegistered {
             device,
             first_slot,
@@ -160,12 +155,16 @@ impl Execute for Heartbeats {
             }
         }
         let mut new = 0_usize;
-        for (device, link) in entries {
-            if next(state, block, *device, *slot, link)?.is_some() {
-                new = new.saturating_add(1);
-            }
-            if new.saturating_mul(2) >= entries.len() {
-                return Ok(());
+        for entries_of_row in by_row(entries) {
+            let page = row_of(state, &entries_of_row)?;
+            for (device, link) in &entries_of_row {
+                let chain = page.get(device.place())?;
+                if chain.is_some_and(|chain| next(chain, block, *slot, link).is_some()) {
+                    new = new.saturating_add(1);
+                }
+                if new.saturating_mul(2) >= entries.len() {
+                    return Ok(());
+                }
             }
         }
         Err(Rejection::NoNewLinks.into())
@@ -180,13 +179,23 @@ impl Execute for Heartbeats {
     ) -> Result<(), ActionError> {
         let Self { slot, entries } = self;
         require_open(block, *slot)?;
-        for (device, link) in entries {
-            if let Some((chain, was_down)) = next(state, block, *device, *slot, link)? {
-                UPTIME.put(state, device, &chain);
+        for entries_of_row in by_row(entries) {
+            let mut page = row_of(state, &entries_of_row)?;
+            for (device, link) in &entries_of_row {
+                let chain = page.get(device.place())?;
+                let Some((chain, was_down)) =
+                    chain.and_then(|chain| next(chain, block, *slot, link))
+                else {
+                    continue;
+                };
+                page.put(device.place(), &chain)?;
                 // Only a device whose chain counts as down can be `Down`.
                 if was_down {
                     come_back(state, block, *device)?;
                 }
+            }
+            if let Some((device, _link)) = entries_of_row.first() {
+                UPTIME.put_page(state, device, &page);
             }
         }
         Ok(())
@@ -202,46 +211,73 @@ fn require_open(block: &BlockContext, slot: Slot) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Entries by row of the table; those of one row in the order in which they came.
+fn by_row(entries: &[Entry]) -> Vec<Vec<&Entry>> {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    sorted.sort_by_key(|(device, _link)| first_of_row(*device));
+    sorted
+        .chunk_by(|(one, _link), (other, _other)| first_of_row(*one) == first_of_row(*other))
+        .map(<[&Entry]>::to_vec)
+        .collect()
+}
+
+/// The row in which these entries' devices stand.
+fn row_of(state: &State<'_>, entries: &[&Entry]) -> Result<Page<UptimeChain>, Fault> {
+    let device = entries
+        .first()
+        .map_or(DeviceId(0), |(device, _link)| *device);
+    UPTIME.page(state, &device)
+}
+
+/// What a device has before its first chain.
+fn empty() -> UptimeChain {
+    UptimeChain {
+        link: Hash::ZERO,
+        link_slot: Slot(0),
+        last_slot: Slot(0),
+        epochs: UptimeChain::NO_EPOCHS,
+        full_epochs: 0,
+        full_unraised: 0,
+        expected_from: Slot(0),
+        missed: 0,
+        counted_down: false,
+    }
+}
+
 /// The chain after a link and whether it counted as down before, or none if the link does nothing new or is wrong.
 fn next(
-    state: &State<'_>,
+    mut chain: UptimeChain,
     block: &BlockContext,
-    device: DeviceId,
     slot: Slot,
     link: &Hash,
-) -> Result<Option<(UptimeChain, bool)>, Fault> {
-    let Some(mut chain) = UPTIME.get(state, &device)? else {
-        return Ok(None);
-    };
+) -> Option<(UptimeChain, bool)> {
     let steps = slot.0.saturating_sub(chain.link_slot.0);
     if steps == 0
         || slot > chain.last_slot
         || steps > block.params.uptime.skip_slots_max.saturating_add(1)
     {
-        return Ok(None);
+        return None;
     }
     let mut walked = *link;
     for _step in 0..steps {
         walked = sha256(&walked.0);
     }
     if walked != chain.link {
-        return Ok(None);
+        return None;
     }
     chain.link = *link;
     chain.link_slot = slot;
     chain.missed = 0;
     let was_down = std::mem::replace(&mut chain.counted_down, false);
-    match chain
-        .epochs
-        .iter_mut()
-        .find(|(epoch, _bits)| *epoch == slot.epoch())
-    {
-        Some((_epoch, bits)) => *bits |= bit(slot),
-        None => chain.epochs.push((slot.epoch(), bit(slot))),
+    let mut epochs = chain.epochs.iter_mut();
+    if let Some((_epoch, bits)) = epochs.find(|(epoch, _bits)| *epoch == slot.epoch()) {
+        *bits |= bit(slot);
+    } else {
+        // The oldest makes room.
+        let [_oldest, middle, newest] = chain.epochs;
+        chain.epochs = [middle, newest, (slot.epoch(), bit(slot))];
     }
-    let surplus = chain.epochs.len().saturating_sub(EPOCHS_KEPT);
-    chain.epochs.drain(..surplus);
-    Ok(Some((chain, was_down)))
+    Some((chain, was_down))
 }
 
 /// A device that shows up again is no longer `Down`.

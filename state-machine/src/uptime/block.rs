@@ -2,7 +2,7 @@
 
 use io_storage::Fault;
 use io_types::row::DeviceState;
-use io_types::{Reason, Slot};
+use io_types::{DeviceId, Reason, Slot};
 
 use crate::context::BlockContext;
 use crate::derived::Derived;
@@ -23,29 +23,38 @@ pub fn judge_slot(
     if neutral {
         return Ok(());
     }
-    for id in derived.uptime.behind(slot) {
-        let Some(mut chain) = UPTIME.get(state, &id)? else {
-            continue;
-        };
-        if chain.link_slot >= slot || slot < chain.expected_from || chain.counted_down {
-            continue;
-        }
-        chain.missed = chain.missed.saturating_add(1);
-        if u64::from(chain.missed) > block.params.uptime.down_after_slots {
-            chain.counted_down = true;
-            let mut row = device::read(state, id)?;
-            if matches!(row.state, DeviceState::Ready | DeviceState::Hired) {
-                device::change_state(
-                    state,
-                    block,
-                    &mut row,
-                    DeviceState::Down,
-                    Reason::MissedHeartbeats,
-                );
-                device::write(state, &row);
+    for first in derived.uptime.behind(slot) {
+        let mut page = UPTIME.page(state, &first)?;
+        let mut changed = false;
+        for place in page.places() {
+            let Some(mut chain) = page.get(place)? else {
+                continue;
+            };
+            if chain.link_slot >= slot || slot < chain.expected_from || chain.counted_down {
+                continue;
             }
+            chain.missed = chain.missed.saturating_add(1);
+            if u64::from(chain.missed) > block.params.uptime.down_after_slots {
+                chain.counted_down = true;
+                count_down(state, block, DeviceId(first.0 | u64::from(place)))?;
+            }
+            page.put(place, &chain)?;
+            changed = true;
         }
-        UPTIME.put(state, &id, &chain);
+        if changed {
+            UPTIME.put_page(state, &first, &page);
+        }
+    }
+    Ok(())
+}
+
+/// A device that missed too many slots is `Down`, if it was there to be hired or is.
+fn count_down(state: &mut State<'_>, block: &BlockContext, id: DeviceId) -> Result<(), Fault> {
+    let mut row = device::read(state, id)?;
+    if matches!(row.state, DeviceState::Ready | DeviceState::Hired) {
+        let reason = Reason::MissedHeartbeats;
+        device::change_state(state, block, &mut row, DeviceState::Down, reason);
+        device::write(state, &row);
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) fn apply(
                 class,
             });
             release(state, block, &mut device);
-            reward::release(state, block, device.owner, device.id)?;
+            reward::release(state, device.id)?;
             params.interval_max_ms
         }
         Outcome::Failed => {
@@ -46,7 +46,7 @@ pub(super) fn apply(
                 device.memory_failed_at = block.now;
             }
             fail(state, block, &mut device, Reason::FailedChallenge);
-            reward::forfeit(state, block, device.owner, device.id)?;
+            reward::forfeit(state, &block.params.reward, block.now, device.id)?;
             params.interval_ms
         }
         Outcome::NoAnswer => {

@@ -139,7 +139,7 @@ fn convict(
         device.passed_at = None;
         if !failed_before {
             effect::fail(state, block, &mut device, Reason::Fraud);
-            crate::reward::forfeit(state, block, device.owner, device.id)?;
+            crate::reward::forfeit(state, &block.params.reward, block.now, device.id)?;
         }
         device::write(state, &device);
         return Ok(());

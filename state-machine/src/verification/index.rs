@@ -7,6 +7,7 @@ use io_storage::{Fault, Snapshot, Value, WriteSet};
 use io_types::row::{Challenge, ChallengeStage, Device, DeviceState};
 use io_types::{ChainTime, ChallengeId, DeviceId, Height};
 
+use crate::paged::first_of_row;
 use crate::tables::{CHALLENGES, DEVICES, UPTIME};
 
 /// Challenges by deadline, and devices by the time at which a challenge is due.
@@ -20,8 +21,8 @@ pub struct Index {
     testable: BTreeMap<DeviceId, ChainTime>,
     /// Those of them that have registered a hash chain, so that a worker is there to answer, by that time.
     due: BTreeSet<(ChainTime, DeviceId)>,
-    /// Devices with a hash chain.
-    alive: BTreeSet<DeviceId>,
+    /// Devices with a hash chain: by the first of 64, one bit for each.
+    alive: BTreeMap<DeviceId, u64>,
 }
 
 impl Index {
@@ -29,7 +30,7 @@ impl Index {
     pub fn rebuild(snapshot: &dyn Snapshot) -> Result<Self, Fault> {
         let mut index = Self::default();
         UPTIME.visit(snapshot, None, &mut |device, _row| {
-            index.alive.insert(device);
+            index.set_alive(device, true);
             ControlFlow::Continue(())
         })?;
         DEVICES.visit(snapshot, None, &mut |_id, device| {
@@ -51,10 +52,13 @@ impl Index {
         for (_key, change) in changes.table(DEVICES.id) {
             self.change_device(change.old.as_ref(), change.new.as_ref())?;
         }
-        for (key, change) in changes.table(UPTIME.id) {
-            self.change_uptime(UPTIME.decode_key(key)?, change.new.is_some());
-        }
-        Ok(())
+        UPTIME.changed_rows(changes, &mut |first, old, new| {
+            for place in (0..64).filter(|place| (old.present() ^ new.present()) >> place & 1 == 1) {
+                let alive = new.present() >> place & 1 == 1;
+                self.change_uptime(DeviceId(first.0 | place), alive);
+            }
+            Ok(())
+        })
     }
 
     /// Challenges whose stage ends at `height` or before, in that order.
@@ -89,7 +93,7 @@ impl Index {
 
     /// Whether a device may be challenged and somebody is there to answer.
     pub(super) fn is_testable(&self, device: DeviceId) -> bool {
-        self.testable.contains_key(&device) && self.alive.contains(&device)
+        self.testable.contains_key(&device) && self.is_alive(device)
     }
 
     fn change_challenge(&mut self, old: Option<&Value>, new: Option<&Value>) -> Result<(), Fault> {
@@ -131,23 +135,42 @@ impl Index {
             return;
         }
         self.testable.insert(device.id, device.challenge_due);
-        if self.alive.contains(&device.id) {
+        if self.is_alive(device.id) {
             self.due.insert((device.challenge_due, device.id));
         }
     }
 
     fn change_uptime(&mut self, id: DeviceId, alive: bool) {
         let due = self.testable.get(&id).map(|due| (*due, id));
+        self.set_alive(id, alive);
         if alive {
-            self.alive.insert(id);
             self.due.extend(due);
-        } else {
-            self.alive.remove(&id);
-            if let Some(due) = due {
-                self.due.remove(&due);
-            }
+        } else if let Some(due) = due {
+            self.due.remove(&due);
         }
     }
+
+    fn is_alive(&self, id: DeviceId) -> bool {
+        let bits = self.alive.get(&first_of_row(id));
+        bits.is_some_and(|bits| bits & bit_of(id) != 0)
+    }
+
+    fn set_alive(&mut self, id: DeviceId, alive: bool) {
+        let bits = self.alive.entry(first_of_row(id)).or_default();
+        if alive {
+            *bits |= bit_of(id);
+        } else {
+            *bits &= !bit_of(id);
+        }
+        if *bits == 0 {
+            self.alive.remove(&first_of_row(id));
+        }
+    }
+}
+
+/// The bit of a device among its 64.
+fn bit_of(id: DeviceId) -> u64 {
+    1_u64.rotate_left(u32::try_from(id.0 & 63).unwrap_or(0))
 }
 
 /// States in which time brings challenges. A hired device is the renter's; one that is down has nobody to answer.

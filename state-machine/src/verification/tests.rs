@@ -236,13 +236,14 @@ impl Chain {
             link: Hash::ZERO,
             link_slot: Slot(0),
             last_slot: Slot(1),
-            epochs: Vec::new(),
+            epochs: UptimeChain::NO_EPOCHS,
             full_epochs: 0,
+            full_unraised: 0,
             expected_from: Slot(0),
             missed: 0,
             counted_down: false,
         };
-        UPTIME.put(&mut self.state, &device, &row);
+        UPTIME.put(&mut self.state, &device, &row).unwrap();
         self.index = Index::rebuild(self.state.overlay()).unwrap();
     }
 

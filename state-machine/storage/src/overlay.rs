@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Change, Fault, Snapshot, TableId, Value, Visit, WriteSet};
+use crate::{Change, Fault, Snapshot, TableId, Value, Visit, WriteSet, key::Key};
 
 /// A point to which an overlay can return. Valid until a revert to an earlier mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,11 +33,11 @@ impl Written {
 /// How to undo one write: what the overlay held for this row before, if anything.
 struct Undo {
     table: TableId,
-    key: Vec<u8>,
+    key: Key,
     before: Option<Written>,
 }
 
-type Writes = BTreeMap<Vec<u8>, Written>;
+type Writes = BTreeMap<Key, Written>;
 
 /// Writes kept in memory over a snapshot that they read through to.
 ///
@@ -97,16 +97,10 @@ impl<'s> Overlay<'s> {
     }
 
     fn write(&mut self, table: TableId, key: &[u8], written: Written) {
+        let key = Key::new(key);
         let rows = self.writes.entry(table).or_default();
-        let before = match rows.get_mut(key) {
-            Some(held) => Some(std::mem::replace(held, written)),
-            None => rows.insert(key.to_vec(), written),
-        };
-        self.journal.push(Undo {
-            table,
-            key: key.to_vec(),
-            before,
-        });
+        let before = rows.insert(key.clone(), written);
+        self.journal.push(Undo { table, key, before });
     }
 
     /// Writes every change of a write set, for one that was made over the same snapshot (genesis under the first block).
@@ -202,20 +196,23 @@ impl<'s> Overlay<'s> {
             writes,
             journal: _,
         } = self;
-        let mut changes = BTreeMap::new();
+        // In order, so that the map is built from a list at once.
+        let mut changes = Vec::with_capacity(writes.values().map(BTreeMap::len).sum());
         for (table, rows) in writes {
             for (key, written) in rows {
-                let old = snapshot.get(table, &key)?;
+                let old = snapshot.get(table, key.as_slice())?;
                 let new = match written {
                     Written::Put(value) => Some(value),
                     Written::Deleted => None,
                 };
                 if old != new {
-                    changes.insert((table, key), Change { old, new });
+                    changes.push(((table, key.as_slice().to_vec()), Change { old, new }));
                 }
             }
         }
-        Ok(WriteSet { changes })
+        Ok(WriteSet {
+            changes: changes.into_iter().collect(),
+        })
     }
 }
 
@@ -237,7 +234,7 @@ impl Snapshot for Overlay<'_> {
 
 /// The merge of the snapshot's rows, which arrive one by one, with the written rows.
 struct Merge<'m, 'v> {
-    written: Peekable<btree_map::Range<'m, Vec<u8>, Written>>,
+    written: Peekable<btree_map::Range<'m, Key, Written>>,
     visit: &'m mut Visit<'v>,
     broken: bool,
 }
@@ -249,8 +246,8 @@ impl Merge<'_, '_> {
             .written
             .next_if(|(written_key, _)| written_key.as_slice() <= key)
         {
-            self.show(written_key, written.value())?;
-            if written_key == key {
+            self.show(written_key.as_slice(), written.value())?;
+            if written_key.as_slice() == key {
                 return ControlFlow::Continue(());
             }
         }
@@ -263,7 +260,7 @@ impl Merge<'_, '_> {
             let Some((key, written)) = self.written.next() else {
                 return;
             };
-            if self.show(key, written.value()).is_break() {
+            if self.show(key.as_slice(), written.value()).is_break() {
                 return;
             }
         }

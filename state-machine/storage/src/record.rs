@@ -121,11 +121,20 @@ pub(crate) struct Reverse {
 /// A row that a block replaced: its key, its index and value if it was there.
 type OldRow = (Vec<u8>, Option<(u32, Vec<u8>)>);
 
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(BorshDeserialize)]
 struct ReverseRecord {
     before: HeadRecord,
     tables: Vec<(u8, Vec<OldRow>)>,
 }
+
+/// The same, borrowed, to be encoded.
+#[derive(BorshSerialize)]
+struct ReverseView<'r> {
+    before: HeadRecord,
+    tables: Vec<(u8, Vec<OldRowView<'r>>)>,
+}
+
+type OldRowView<'r> = (&'r [u8], Option<(u32, &'r [u8])>);
 
 impl Reverse {
     pub(crate) fn decode(height: u64, bytes: &[u8]) -> Result<Self, Fault> {
@@ -156,15 +165,15 @@ pub(crate) fn encode_reverse<'r>(
     before: &Head,
     tables: impl Iterator<Item = (TableId, Vec<(&'r Key, Option<&'r Row>)>)>,
 ) -> Result<Vec<u8>, Fault> {
-    let record = ReverseRecord {
+    let record = ReverseView {
         before: before.to_record(),
         tables: tables
             .map(|(id, rows)| {
                 let rows = rows
                     .into_iter()
                     .map(|(key, old)| {
-                        let old = old.map(|row| (row.index, row.value.to_vec()));
-                        (key.as_slice().to_vec(), old)
+                        let old = old.map(|row| (row.index, row.value.as_ref()));
+                        (key.as_slice(), old)
                     })
                     .collect();
                 (id.0, rows)

@@ -141,9 +141,9 @@ impl Table {
     /// A fault if a change does not start from the row that stands here, or cannot be stored.
     pub(crate) fn stage<'c>(
         &self,
-        changes: impl Iterator<Item = (&'c [u8], &'c Change)>,
+        changes: impl Iterator<Item = (&'c [u8], &'c Change)> + Clone,
     ) -> Result<TablePatch, Fault> {
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(changes.clone().count());
         let mut freed = BTreeSet::new();
         for (key, Change { old, new }) in changes {
             let row = self.rows.get(key).cloned();
@@ -151,35 +151,28 @@ impl Table {
             if let (Some(row), None) = (&row, new) {
                 freed.insert(row.index);
             }
-            rows.push((Key::new(key), row, new));
+            rows.push(RowChange {
+                key: Key::new(key),
+                new: new.as_ref().map(|value| Row {
+                    value: value.clone(),
+                    // A new row's index is given below, once all that are freed are known.
+                    index: row.as_ref().map_or(u32::MAX, |row| row.index),
+                }),
+                old: row,
+            });
         }
+        let place = place(self.spec);
         let mut lowest = self.indices.lowest(&freed);
         let mut depth = self.tree.depth();
-        let mut staged = Vec::with_capacity(rows.len());
-        for (key, old, new) in rows {
-            let new = match (&old, new) {
-                (_, None) => None,
-                (Some(old), Some(value)) => Some(Row {
-                    value: value.clone(),
-                    index: old.index,
-                }),
-                (None, Some(value)) => {
-                    let index = lowest
-                        .next()
-                        .ok_or_else(|| Fault::bug(place(self.spec), "no index is free"))?;
-                    depth = depth.max(depth_for(
-                        &place(self.spec),
-                        leaf_of(self.spec.leaf, index),
-                    )?);
-                    Some(Row {
-                        value: value.clone(),
-                        index,
-                    })
-                }
-            };
-            staged.push(RowChange { key, old, new });
+        for RowChange { key: _, old, new } in &mut rows {
+            if let (None, Some(row)) = (old, new) {
+                row.index = lowest
+                    .next()
+                    .ok_or_else(|| Fault::bug(place.as_str(), "no index is free"))?;
+                depth = depth.max(depth_for(&place, leaf_of(self.spec.leaf, row.index))?);
+            }
         }
-        Ok(self.plan(depth, staged))
+        Ok(self.plan(depth, rows))
     }
 
     fn check(
@@ -214,7 +207,7 @@ impl Table {
             Leaf::Row => changed_row_leaves(&rows),
             Leaf::Page => self.changed_page_leaves(&rows),
         };
-        let nodes = self.tree.plan(depth, leaves.into_iter().collect());
+        let nodes = self.tree.plan(depth, leaves);
         let root = table_root(self.spec.id, depth, &self.tree.root_after(depth, &nodes));
         TablePatch {
             rows,
@@ -284,7 +277,7 @@ impl Table {
         Some((key.as_slice(), value.as_ref()))
     }
 
-    fn changed_page_leaves(&self, rows: &[RowChange]) -> BTreeMap<u32, Hash> {
+    fn changed_page_leaves(&self, rows: &[RowChange]) -> Vec<(u32, Hash)> {
         // The slots that change, by index; none where a row goes.
         let mut slots: BTreeMap<u32, Option<Slot<'_>>> = BTreeMap::new();
         for index in rows.iter().filter_map(RowChange::left) {
@@ -338,16 +331,25 @@ fn row_leaves(rows: &[(Key, Row)]) -> Vec<Hash> {
     leaves
 }
 
-fn changed_row_leaves(rows: &[RowChange]) -> BTreeMap<u32, Hash> {
-    let mut leaves = BTreeMap::new();
-    for index in rows.iter().filter_map(RowChange::left) {
-        leaves.insert(index, EMPTY);
-    }
+/// Leaves in order of index, each once.
+fn changed_row_leaves(rows: &[RowChange]) -> Vec<(u32, Hash)> {
+    let left = rows.iter().filter_map(RowChange::left);
+    let mut leaves: Vec<(u32, Hash)> = Vec::with_capacity(rows.len());
+    leaves.extend(left.map(|index| (index, EMPTY)));
     for RowChange { key, old: _, new } in rows {
         if let Some(row) = new {
-            leaves.insert(row.index, row_leaf(key.as_slice(), &row.value));
+            leaves.push((row.index, row_leaf(key.as_slice(), &row.value)));
         }
     }
+    // The sort is stable: where one row leaves an index that another takes, the leaf of the one that takes it stays.
+    leaves.sort_by_key(|(index, _leaf)| *index);
+    leaves.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 = later.1;
+        }
+        same
+    });
     leaves
 }
 

@@ -49,8 +49,8 @@ impl Version {
         let mut heads = self.head.tables.clone();
         let mut tables = BTreeMap::new();
         for (id, table) in &self.tables {
-            let mut changes = write_set.table(*id).peekable();
-            if changes.peek().is_none() {
+            let changes = write_set.table(*id);
+            if changes.clone().next().is_none() {
                 continue;
             }
             let patch = table.stage(changes)?;

@@ -22,7 +22,7 @@ pub struct WriteSet {
 
 impl WriteSet {
     /// The changes of one table, in key order.
-    pub fn table(&self, table: TableId) -> impl Iterator<Item = (&[u8], &Change)> {
+    pub fn table(&self, table: TableId) -> impl Iterator<Item = (&[u8], &Change)> + Clone {
         self.changes
             .range((table, Vec::new())..)
             .take_while(move |((id, _), _)| *id == table)

@@ -1,12 +1,14 @@
 //! Rewards: nomination, re-test, accrual, collection, the split of fees.
 
 use io_settlement::emission::Schedule;
-use io_state_machine::tables;
+use io_state_machine::{reward, tables};
 use io_types::action::Collect;
-use io_types::row::NominationCheck;
+use io_types::row::{NominationCheck, RewardState};
 use io_types::{Action, Amount, Asset, ChainTime, DeviceId, Epoch, SystemAccount};
 
-use crate::support::{Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, device_spec, key, ready_device};
+use crate::support::{
+    Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, account, device_spec, key, ready_device,
+};
 
 const HOUR: u64 = 3_600_000;
 
@@ -43,8 +45,9 @@ fn world() -> (Chain, Links) {
 
 fn result(chain: &Chain, number: u64) -> io_types::row::DeviceResult {
     chain
-        .row(&tables::DEVICE_RESULTS, &(epoch(number), DeviceId(1)))
+        .value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch(number)))
         .unwrap()
+        .result
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn each_refused_device_has_the_checks_that_it_failed() {
         row.memory_failed_at = ChainTime(GENESIS_MS + HOUR);
         row.last_failed = true;
         tables::DEVICES.put(state, &DeviceId(1), &row);
-        tables::STAKES.delete(state, &DeviceId(1));
+        tables::STAKES.delete(state, &DeviceId(1)).unwrap();
         // The hold that the stake named goes with it.
         let holds = tables::HOLDS
             .list(state, &io_types::HoldId(0), None, 100)
@@ -241,9 +244,17 @@ fn closed_at(close_devices_max: u32) -> (Chain, usize) {
 fn assert_pool_is_accruals(chain: &Chain) {
     let mut sum = 0;
     let view = chain.machine.store().snapshot();
-    tables::ACCRUALS
+    tables::DEVICE_RESULTS
         .visit(&view, None, &mut |_key, row| {
-            sum += i128::from(row.amount.get());
+            if row.reward != RewardState::Gone {
+                sum += i128::from(row.result.reward.get());
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    tables::OLD_REWARDS
+        .visit(&view, None, &mut |_key, row| {
+            sum += i128::from(row.ready.get()) + i128::from(row.withheld.get());
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
@@ -263,9 +274,151 @@ fn an_epoch_closed_over_many_blocks_gives_what_one_closed_in_a_block_gives() {
     assert_eq!(closed(&slowly), closed(&at_once));
     for number in 0..=2 {
         for device in 1..=3 {
-            let key = (epoch(number), DeviceId(device));
-            let result = |chain: &Chain| chain.row(&tables::DEVICE_RESULTS, &key);
+            let key = (DeviceId(device), epoch(number));
+            let result = |chain: &Chain| chain.value(&tables::DEVICE_RESULTS, &key);
             assert_eq!(result(&slowly), result(&at_once), "{number}, {device}");
         }
     }
+}
+
+/// A device that was rewarded for epochs 1 to 3, of which results 1 and 2 are gone: they are kept for one epoch.
+fn aged() -> (Chain, u64, u64) {
+    let mut chain = Chain::with(|genesis| {
+        genesis.params.reward.collect_after_ms = 0;
+        genesis.params.reward.results_keep_epochs = 1;
+    });
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + 4 * HOUR + 300_000, false);
+    let row = |number| chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch(number)));
+    assert_eq!((row(1), row(2)), (None, None));
+    let old = (1..=2).map(|number| pot(number) * 95 / 100).sum();
+    let newest = row(3).unwrap().result.reward.get();
+    assert_eq!(newest, pot(3) * 95 / 100);
+    assert_pool_is_accruals(&chain);
+    (chain, old, newest)
+}
+
+fn collect_through(number: u64) -> Action {
+    Action::Collect(Collect {
+        through: epoch(number),
+    })
+}
+
+fn old_rewards(chain: &Chain) -> Option<(u64, u64)> {
+    let row = chain.value(&tables::OLD_REWARDS, &DeviceId(1))?;
+    assert_eq!(row.through, epoch(2));
+    Some((row.ready.get(), row.withheld.get()))
+}
+
+#[test]
+fn rewards_outlive_the_results_that_they_are_for() {
+    let (mut chain, old, newest) = aged();
+    assert_eq!(old_rewards(&chain), Some((old, 0)));
+    let view = chain.machine.store().snapshot();
+    let listed = chain.machine.accruals(&view, account(&key(1)), 10).unwrap();
+    drop(view);
+    let sums: Vec<(Epoch, u64)> = listed
+        .iter()
+        .map(|(epoch, _device, accrual)| (*epoch, accrual.amount.get()))
+        .collect();
+    assert_eq!(sums, [(epoch(2), old), (epoch(3), newest)]);
+    chain.refused(&key(1), collect_through(1), 601);
+    let before = chain.free_io(&key(1));
+    chain.must(&key(1), collect_through(2));
+    assert_eq!(chain.free_io(&key(1)) - before, old - FEE);
+    assert_eq!(old_rewards(&chain), None);
+    chain.must(&key(1), collect_through(100));
+    assert_eq!(chain.free_io(&key(1)) - before, old + newest - 2 * FEE);
+    chain.refused(&key(1), collect_through(100), 601);
+    assert_pool_is_accruals(&chain);
+}
+
+#[test]
+fn what_was_withheld_stays_so_when_its_result_goes() {
+    for released in [true, false] {
+        let (mut chain, old, newest) = aged();
+        chain.edit(|state| {
+            let mut row = tables::OLD_REWARDS
+                .expect(state, &DeviceId(1), "it has some")
+                .unwrap();
+            (row.withheld, row.ready) = (row.ready, Amount::ZERO);
+            tables::OLD_REWARDS.put(state, &DeviceId(1), &row).unwrap();
+            let key = (DeviceId(1), epoch(3));
+            let mut row = tables::DEVICE_RESULTS.get(state, &key).unwrap().unwrap();
+            row.reward = RewardState::Withheld;
+            tables::DEVICE_RESULTS.put(state, &key, &row).unwrap();
+        });
+        chain.refused(&key(1), collect_through(100), 601);
+        // Two hours later the result of epoch 3 is gone as well.
+        chain.step = HOUR / 4;
+        chain.run_until(GENESIS_MS + 6 * HOUR + HOUR / 2);
+        let row = chain
+            .value(&tables::OLD_REWARDS, &DeviceId(1))
+            .expect("it has some");
+        assert_eq!(row.through, epoch(3));
+        assert_eq!((row.ready.get(), row.withheld.get()), (0, old + newest));
+        chain.refused(&key(1), collect_through(100), 601);
+        let vault = chain.money(SystemAccount::RewardVault, Asset::Io).balance;
+        let params = chain.row(&tables::PARAMS, &()).unwrap().reward;
+        if released {
+            chain.edit(|state| reward::release(state, DeviceId(1)).unwrap());
+            let before = chain.free_io(&key(1));
+            chain.must(&key(1), collect_through(100));
+            assert_eq!(chain.free_io(&key(1)) - before, old + newest - FEE);
+        } else {
+            let at = ChainTime(chain.now);
+            chain.edit(|state| reward::forfeit(state, &params, at, DeviceId(1)).unwrap());
+            let vault_after = chain.money(SystemAccount::RewardVault, Asset::Io).balance;
+            assert_eq!(vault_after - vault, i128::from(old + newest));
+            chain.refused(&key(1), collect_through(100), 601);
+        }
+        assert_eq!(chain.value(&tables::OLD_REWARDS, &DeviceId(1)), None);
+        assert_pool_is_accruals(&chain);
+    }
+}
+
+#[test]
+fn a_failure_takes_what_cannot_be_collected_yet_and_leaves_the_rest() {
+    let (mut chain, old, newest) = aged();
+    let params = chain.row(&tables::PARAMS, &()).unwrap().reward;
+    let vault = |chain: &Chain| chain.money(SystemAccount::RewardVault, Asset::Io).balance;
+    let before = vault(&chain);
+    // Just before epoch 3 can be collected.
+    let at = ChainTime(epoch(4).start().0 - 1);
+    chain.edit(|state| reward::forfeit(state, &params, at, DeviceId(1)).unwrap());
+    assert_eq!(vault(&chain) - before, i128::from(newest));
+    assert_eq!(old_rewards(&chain), Some((old, 0)));
+    let free = chain.free_io(&key(1));
+    chain.must(&key(1), collect_through(100));
+    assert_eq!(chain.free_io(&key(1)) - free, old - FEE);
+}
+
+#[test]
+fn reputation_rises_once_a_day_for_each_full_hour() {
+    let mut chain = Chain::new();
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    let reputation = |chain: &Chain| {
+        chain
+            .row(&tables::DEVICES, &DeviceId(1))
+            .unwrap()
+            .reputation
+    };
+    let start = reputation(&chain);
+    hours(&mut chain, &links, GENESIS_MS + 4 * HOUR + 300_000, false);
+    hours(&mut chain, &links, GENESIS_MS + 6 * HOUR + 300_000, true);
+    let unraised = |chain: &Chain| {
+        let row = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
+        row.full_unraised
+    };
+    // Its turn is the epoch whose number and its own are a multiple of 24.
+    let turn = (0..24).find(|number| (epoch(*number).0 + 1).is_multiple_of(24));
+    let turn = turn.unwrap();
+    assert!(turn > 6, "the world ends before its turn");
+    assert_eq!((unraised(&chain), reputation(&chain)), (4, start));
+    chain.step = HOUR / 4;
+    chain.run_until(GENESIS_MS + turn * HOUR + HOUR / 2);
+    assert_eq!((unraised(&chain), reputation(&chain)), (4, start));
+    chain.run_until(GENESIS_MS + (turn + 1) * HOUR + HOUR / 2);
+    let raised = (0..4).fold(start, |now, _hour| now + (10_000 - now).div_ceil(1024));
+    assert_eq!((unraised(&chain), reputation(&chain)), (0, raised));
 }

@@ -96,7 +96,7 @@ fn unstaking_cools_down_for_14_days_and_is_irreversible() {
     chain.refused(&key(1), take(2500), 703);
     chain.run_until(begun + 14 * 86_400_000);
     chain.must(&key(1), take(2500));
-    assert_eq!(chain.row(&tables::STAKES, &DEVICE), None);
+    assert_eq!(chain.value(&tables::STAKES, &DEVICE), None);
 }
 
 #[test]

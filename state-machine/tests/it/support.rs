@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use io_state_machine::paged::{Paged, PagedKey};
 use io_state_machine::table::{Key, Table};
 use io_state_machine::{BlockOutcome, BridgeData, Machine, Options, tables};
 use io_storage::Store;
@@ -250,6 +251,15 @@ impl Chain {
     pub(crate) fn row<K, V>(&self, table: &Table<K, V>, key: &K) -> Option<V>
     where
         K: Key,
+        V: borsh::BorshSerialize + borsh::BorshDeserialize,
+    {
+        table.read(&self.machine.store().snapshot(), key).unwrap()
+    }
+
+    /// Reads a committed value of a table with 64 in a row.
+    pub(crate) fn value<K, V>(&self, table: &Paged<K, V>, key: &K) -> Option<V>
+    where
+        K: PagedKey,
         V: borsh::BorshSerialize + borsh::BorshDeserialize,
     {
         table.read(&self.machine.store().snapshot(), key).unwrap()
@@ -655,7 +665,7 @@ impl Chain {
     /// The next block, with the link of the present slot if it was not sent yet.
     pub(crate) fn beat_if_new(&mut self, device_key: &SigningKey, id: u64, links: &Links) {
         let slot = ChainTime(self.now).slot();
-        let row = self.row(&tables::UPTIME, &DeviceId(id)).unwrap();
+        let row = self.value(&tables::UPTIME, &DeviceId(id)).unwrap();
         if row.link_slot < slot {
             self.beat(device_key, id, links);
         } else {

@@ -30,7 +30,7 @@ fn slot(chain: &Chain) -> Slot {
 
 fn bits(chain: &Chain) -> u64 {
     chain
-        .row(&tables::UPTIME, &DEVICE)
+        .value(&tables::UPTIME, &DEVICE)
         .unwrap()
         .epochs
         .iter()

@@ -26,13 +26,20 @@ pub enum DecodeError {
 
 /// Encodes a value. Writing to memory cannot fail.
 pub fn encode<T: BorshSerialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Err(error) = value.serialize(&mut bytes) {
+    // Most rows fit, so that they are written without growing.
+    let mut bytes = Vec::with_capacity(256);
+    encode_into(value, &mut bytes);
+    bytes
+}
+
+/// As [`encode`], at the end of what is there.
+pub fn encode_into<T: BorshSerialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) {
+    let before = bytes.len();
+    if let Err(error) = value.serialize(bytes) {
         // Only a collection of more than u32::MAX items gets here; every type of ours is bounded far below.
         debug_assert!(false, "encoding failed: {error}");
-        bytes.clear();
+        bytes.truncate(before);
     }
-    bytes
 }
 
 /// Decodes at most `max` bytes; every byte must be used and the value must encode to the same bytes again.

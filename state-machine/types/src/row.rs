@@ -12,7 +12,7 @@ pub use bridge::{
 };
 pub use device::{
     Accrual, Closing, ClosingPass, Device, DeviceResult, DeviceState, EpochRow, NominationCheck,
-    Stake, StakeExit, UptimeChain,
+    OldRewards, ResultRow, RewardState, Stake, StakeExit, UptimeChain,
 };
 pub use ledger::{AccountRow, AssetTotals, Hold, HoldPurpose, LaneRow};
 pub use market::{Booking, BookingPart, BookingState, MatchReport, Order, OrderState, PartEnd};

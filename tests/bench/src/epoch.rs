@@ -2,12 +2,12 @@
 
 use anyhow::{Result, ensure};
 use io_state_machine::tables;
-use io_types::row::DeviceResult;
-use io_types::{Amount, BlockTime, ChainTime, DeviceId, Slot};
+use io_types::row::ResultRow;
+use io_types::{BlockTime, ChainTime, DeviceId, Slot};
 
 use crate::line::{Bar, Line, figure};
 use crate::setup::{Setup, on_core};
-use crate::world::{GENESIS_MS, Plan, World};
+use crate::world::{GENESIS_MS, Plan, World, hour};
 
 /// No block may be delayed by more, ms.
 const DELAY_BAR: f64 = 250.0;
@@ -38,19 +38,11 @@ fn world(devices: u64) -> Result<World> {
         tables::EPOCHS.put(state, &epoch, &row);
         for id in 1..=devices {
             let mut chain = tables::UPTIME.expect(state, &DeviceId(id), "the plan has it")?;
-            chain.epochs = vec![(epoch, (1 << 60) - 1)];
-            tables::UPTIME.put(state, &DeviceId(id), &chain);
-            let result = DeviceResult {
-                nominated: true,
-                succeeded: false,
-                failed_checks: Vec::new(),
-                pool: None,
-                slots_up: 0,
-                slots_hired: 0,
-                base: 0,
-                reward: Amount::ZERO,
-            };
-            tables::DEVICE_RESULTS.put(state, &(epoch, DeviceId(id)), &result);
+            chain.epochs = hour(epoch);
+            tables::UPTIME.put(state, &DeviceId(id), &chain)?;
+            let mut result = ResultRow::default();
+            result.result.nominated = true;
+            tables::DEVICE_RESULTS.put(state, &(DeviceId(id), epoch), &result)?;
         }
         Ok(())
     })?;

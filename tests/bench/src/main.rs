@@ -16,6 +16,10 @@ use io_bench::line::Line;
 use io_bench::setup::{Setup, Size};
 use io_bench::{GROUPS, table};
 
+/// As in `io-node`, whose applications run in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Prints a table of ratios, each measured in this run together with the limit it is held against.
 ///
 /// A missed bar is shown as missed; it does not fail the command.

@@ -18,8 +18,8 @@ use io_types::row::{
     OrderState, Stake, UptimeChain,
 };
 use io_types::{
-    AccountId, Amount, Asset, BlockTime, BookingId, ChainTime, DeviceId, Hash, Height, HoldId,
-    Holder, MicroUsd, OrderId, Reason, Slot, SystemAccount, ValidatorAddress,
+    AccountId, Amount, Asset, BlockTime, BookingId, ChainTime, DeviceId, Epoch, Hash, Height,
+    HoldId, Holder, MicroUsd, OrderId, Reason, Slot, SystemAccount, ValidatorAddress,
 };
 
 /// 2026-11-01T00:00:00Z, ms: first of a month and a full hour.
@@ -226,13 +226,21 @@ fn device(id: u64, hired: bool) -> Device {
     }
 }
 
+/// The bits of an hour without a gap.
+pub fn hour(epoch: Epoch) -> [(Epoch, u64); 3] {
+    let mut epochs = UptimeChain::NO_EPOCHS;
+    epochs[2] = (epoch, (1 << 60) - 1);
+    epochs
+}
+
 fn hash_chain(id: u64, linked: Slot) -> UptimeChain {
     UptimeChain {
         link: links(id).0,
         link_slot: linked,
         last_slot: linked.plus(1440),
-        epochs: vec![(linked.epoch(), (1 << 60) - 1)],
+        epochs: hour(linked.epoch()),
         full_epochs: 10,
+        full_unraised: 0,
         expected_from: linked,
         missed: 0,
         counted_down: false,
@@ -276,7 +284,7 @@ impl World {
             let numbers = from..from + CHUNK;
             commit(&store, |state| {
                 for number in numbers {
-                    write_device(state, plan, number);
+                    write_device(state, plan, number)?;
                     if number <= plan.accounts {
                         move_money(state, account(number + (1 << 41)), Asset::Io, IO, 0);
                     }
@@ -427,9 +435,9 @@ fn move_money(state: &mut State<'_>, to: AccountId, asset: Asset, amount: u64, h
     tables::ACCOUNTS.put(state, &(to.into(), asset), &row);
 }
 
-fn write_device(state: &mut State<'_>, plan: &Plan, id: u64) {
+fn write_device(state: &mut State<'_>, plan: &Plan, id: u64) -> Result<(), io_storage::Fault> {
     if id > plan.devices {
-        return;
+        return Ok(());
     }
     let hired = id <= plan.bookings;
     let row = device(id, hired);
@@ -441,9 +449,9 @@ fn write_device(state: &mut State<'_>, plan: &Plan, id: u64) {
         hold: HoldId(id),
         exit: None,
     };
-    tables::STAKES.put(state, &row.id, &stake);
+    tables::STAKES.put(state, &row.id, &stake)?;
     if let Some(linked) = plan.linked {
-        tables::UPTIME.put(state, &row.id, &hash_chain(id, linked));
+        tables::UPTIME.put(state, &row.id, &hash_chain(id, linked))?;
     }
     if plan.whole {
         tables::DEVICE_KEYS.put(state, &row.device_key, &row.id);
@@ -454,6 +462,7 @@ fn write_device(state: &mut State<'_>, plan: &Plan, id: u64) {
     if hired {
         write_booking(state, &row, plan.devices);
     }
+    Ok(())
 }
 
 /// A booking of one device, paid by the rich account.

@@ -4,12 +4,14 @@
 //! written from the design. Two facts it cannot see in events: how much of a booking's fees is earned, and in which epoch a
 //! fee was counted. Those it takes from rows, and checks them against what came in and went out in all.
 
+mod accruals;
 mod batch;
 mod books;
 mod holds;
 mod things;
+mod vaults;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
@@ -74,6 +76,8 @@ pub struct Auditor {
     accruals: BTreeMap<(AccountId, Epoch, DeviceId), u64>,
     /// From when on each can be collected.
     ripe: BTreeMap<(AccountId, Epoch, DeviceId), ChainTime>,
+    /// Those whose results were gone in the block before.
+    old: BTreeSet<(AccountId, Epoch, DeviceId)>,
     /// Devices that failed a challenge in this block, and whether that is sure to cost them their rewards.
     failed: BTreeMap<DeviceId, bool>,
     withdrawn: BTreeMap<(Asset, AccountId), u64>,
@@ -91,6 +95,7 @@ pub struct Auditor {
     burned: [u128; 3],
     suspense: BTreeMap<u64, (Asset, u64)>,
     batches: u64,
+    frozen: BTreeMap<u64, vaults::Frozen>,
     forgets_withdrawals: bool,
     /// How often everything happened, for the report.
     pub seen: BTreeMap<String, u64>,
@@ -123,6 +128,7 @@ impl Auditor {
             verifiers: BTreeMap::new(),
             accruals: BTreeMap::new(),
             ripe: BTreeMap::new(),
+            old: BTreeSet::new(),
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             payout_order: Vec::new(),
@@ -138,6 +144,7 @@ impl Auditor {
             burned: [0; 3],
             suspense: BTreeMap::new(),
             batches: 0,
+            frozen: BTreeMap::new(),
             forgets_withdrawals,
             seen: BTreeMap::new(),
         };
@@ -204,7 +211,9 @@ impl Auditor {
         self.compare_money(rows)?;
         self.compare_holds(rows)?;
         self.compare_things(block, rows)?;
-        self.compare_bridge(outcome, rows, solana)
+        self.note_freeze(outcome);
+        self.compare_bridge(outcome, rows, solana)?;
+        self.compare_vaults(solana)
     }
 
     fn transaction(&mut self, transaction: &Transaction, code: u32, events: &[Event]) -> Check {

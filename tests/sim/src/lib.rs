@@ -2,7 +2,9 @@
 //!
 //! No ports, no sleeps, no clock: a seed and a number of blocks say everything that happens.
 //!
-//! - [`world`]: who lives on the chain; [`solana`]: the other ledger, as a model; [`votes`]: what validators say
+//! - [`world`]: who lives on the chain; [`votes`]: what validators say
+//! - [`solana`]: the other ledger, what is sent to it and who sees what of it. Here is a model, seen without endpoints; the program
+//!   itself and the endpoints come from `io-tests`, whose `sim` is the command line
 //! - [`work`]: the transactions of a block; [`byzantine`]: proposals that must be refused
 //! - [`node`]: one machine over one disk that may crash; [`run`]: a seed from genesis to the end, with four shadows
 //! - [`audit`]: keeps its own account of everything from events and accepted actions; shares no code with the ledger

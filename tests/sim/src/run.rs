@@ -2,26 +2,25 @@
 
 mod execute;
 mod propose;
+mod sees;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use io_state_machine::{BlockOutcome, tables};
-use io_types::api::PayoutFile;
+use io_state_machine::BlockOutcome;
 use io_types::consensus::Block;
-use io_types::row::Batch;
 use io_types::{Hash, Height, Transaction};
 
 use crate::audit::Auditor;
 use crate::node::Node;
 use crate::rng::Rng;
 use crate::rows::Rows;
-use crate::solana::model::Model;
-use crate::solana::{MakeLedger, Solana};
-use crate::votes::{self, Moment, Votes};
+use crate::solana::sight::Sight;
+use crate::solana::{Outside, Solana};
+use crate::votes::Votes;
 use crate::work::{Memory, Only, Sent};
-use crate::world::{GENESIS_MS, World, account};
+use crate::world::{GENESIS_MS, World};
 use crate::{Check, Failure, same, text};
 
 /// What can go wrong around the chain, to be left out of a run when a shorter one is looked for.
@@ -39,8 +38,10 @@ pub enum FaultKind {
     Prices,
     /// Chain time jumps.
     Clock,
-    /// A proposer's RPC lies, or Solana cannot be seen.
+    /// A proposer lies about what it sees of Solana, or Solana cannot be seen.
     Rpc,
+    /// Endpoints of Solana lie, are behind or ahead, contradict each other or are silent.
+    Endpoint,
     /// All validators report a settlement that cannot be.
     Lie,
     /// Nothing happens on Solana at all.
@@ -54,6 +55,10 @@ pub enum Plant {
     Books,
     /// A balance on the disk of the node that leads changes by itself after block 9.
     Store,
+    /// A base unit of IO is gone from the vault on Solana after block 9.
+    Vault,
+    /// Validators believe the first of their endpoints alone.
+    Gullible,
 }
 
 /// What to run.
@@ -69,8 +74,8 @@ pub struct Setup {
     pub without: BTreeSet<FaultKind>,
     /// Whether auditor, shadows, crashes and byzantine proposals take part; they change no result.
     pub checks: bool,
-    /// The other ledger.
-    pub ledger: MakeLedger,
+    /// What stands for Solana.
+    pub outside: Outside,
     /// A defect on purpose.
     pub plant: Option<Plant>,
 }
@@ -90,7 +95,7 @@ impl Setup {
             only: None,
             without: BTreeSet::new(),
             checks: true,
-            ledger: |spec| Box::new(Model::new(spec)),
+            outside: Outside::MODEL,
             plant: None,
         }
     }
@@ -188,8 +193,11 @@ struct Run<'s> {
     shadows: Vec<(Shadow, Node)>,
     auditor: Auditor,
     solana: Solana,
+    sight: Box<dyn Sight>,
     memory: Memory,
     votes: Votes,
+    sure: Option<sees::Sure>,
+    proposal: sees::Proposal,
     now: u64,
     /// The last block, to send again.
     last: Option<Block>,
@@ -199,7 +207,7 @@ struct Run<'s> {
 impl<'s> Run<'s> {
     fn new(setup: &'s Setup) -> Check<Self> {
         let mut world = World::new(setup.seed);
-        let ledger = (setup.ledger)(&mut world.spec);
+        let ledger = (setup.outside.ledger)(&mut world.spec);
         let mut shadows = Vec::new();
         if setup.checks {
             shadows.push((Shadow::Restarted, Node::new(&world.spec, false)?));
@@ -210,9 +218,12 @@ impl<'s> Run<'s> {
             main: Node::new(&world.spec, setup.seed.is_multiple_of(2))?,
             shadows,
             auditor: Auditor::new(&world.spec, setup.plant == Some(Plant::Books)),
-            solana: Solana::new(ledger),
+            solana: Solana::new(ledger, &world),
+            sight: (setup.outside.sight)(&world),
             memory: Memory::default(),
             votes: Votes::default(),
+            sure: None,
+            proposal: sees::Proposal::default(),
             now: GENESIS_MS,
             last: None,
             old: Vec::new(),
@@ -240,6 +251,7 @@ impl<'s> Run<'s> {
             .process(&block)
             .map_err(|error| format!("an honest proposal is refused: {error}"))?;
         self.stop_at(crash, Crash::AfterProcess)?;
+        let (before, sure) = (self.watermark(), self.sure.take());
         self.votes = self.vote(height)?;
         for fault in std::mem::take(&mut self.votes.faults) {
             self.count(&fault);
@@ -251,6 +263,7 @@ impl<'s> Run<'s> {
             self.follow(&block, &outcome, &mut faults)?;
             let rows = Rows(self.main.machine());
             self.auditor.block(&block, &outcome, rows, &self.solana)?;
+            self.goes_on(before, sure)?;
         }
         report.hashes.push(outcome.app_hash);
         let entered = block.transactions.get(1..).unwrap_or_default();
@@ -260,29 +273,6 @@ impl<'s> Run<'s> {
         self.last = Some(block.clone());
         report.blocks.push(block);
         self.solana_moves(height, outcome.frozen.as_ref())
-    }
-
-    fn vote(&self, height: u64) -> Check<Votes> {
-        let machine = self.main.machine();
-        let first = &self.world.validators[0];
-        let has_started = machine
-            .extension_duties(first.address, account(&first.settlement))
-            .is_ok_and(|duties| duties.is_some());
-        if height == 1 && !has_started {
-            return Ok(Votes::default());
-        }
-        let moment = Moment {
-            height,
-            now: self.now,
-        };
-        let mut stream = self.stream(height, 12);
-        votes::votes(
-            (&self.world, self.setup),
-            machine,
-            &self.solana,
-            moment,
-            &mut stream,
-        )
     }
 
     fn main_is(&self, block: &Block, outcome: &BlockOutcome) -> Check {
@@ -323,22 +313,6 @@ impl<'s> Run<'s> {
             node.machine().commit(|_patch| {}).map_err(text)?;
         }
         Ok(())
-    }
-
-    /// Deposits, settlements and claims between two blocks.
-    fn solana_moves(&mut self, height: u64, frozen: Option<&PayoutFile>) -> Check {
-        if !self.setup.has(FaultKind::Solana) {
-            return Ok(());
-        }
-        let mut rng = self.stream(height, 13);
-        let batches: Vec<Batch> = Rows(self.main.machine())
-            .list(&tables::SETTLEMENTS)
-            .into_iter()
-            .map(|(_number, batch)| batch)
-            .collect();
-        let moment = (height, self.now);
-        self.solana
-            .moves(&self.world, moment, &batches, frozen, &mut rng)
     }
 }
 

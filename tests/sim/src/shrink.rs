@@ -64,6 +64,8 @@ impl Search<'_> {
     /// None as soon as time is up.
     fn all(&mut self) -> Option<()> {
         self.faults()?;
+        // What goes wrong outside of the chain often needs no transaction at all.
+        self.attempt_only(BTreeSet::new())?;
         self.groups(|sent| format!("{}", sent.signer))?;
         self.groups(|sent| sent.what.to_owned())?;
         self.groups(|sent| format!("{}", sent.at.0 / 8))?;
@@ -154,7 +156,10 @@ impl Search<'_> {
 
 /// What to type to see a run's failure again.
 pub fn replay(setup: &Setup, blocks: u64) -> String {
-    let mut words = vec![format!("./dev sim --seed {} --blocks {blocks}", setup.seed)];
+    let mut words = vec![format!(
+        "./dev sim --seed {} --ledger {} --blocks {blocks}",
+        setup.seed, setup.outside.name
+    )];
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };

@@ -11,6 +11,7 @@ use io_types::{Hash, Signature};
 use crate::rng::Rng;
 use crate::run::{FaultKind, Setup};
 use crate::solana::Solana;
+use crate::solana::sight::{Look, Trust};
 use crate::world::{CHAIN, Validator, World, account};
 use crate::{Check, text};
 
@@ -23,6 +24,8 @@ pub struct Votes {
     pub extended: Vec<ExtendedVote>,
     /// What went wrong with them, for the report.
     pub faults: Vec<String>,
+    /// Power of those who see all that is final on Solana and say so.
+    pub sure_power: u64,
 }
 
 /// How a validator behaves at one height.
@@ -67,7 +70,7 @@ pub struct Moment {
 pub fn votes(
     (world, setup): (&World, &Setup),
     machine: &Machine,
-    solana: &Solana,
+    (solana, looks): (&Solana, &[Look]),
     moment: Moment,
     rng: &mut Rng,
 ) -> Check<Votes> {
@@ -79,13 +82,13 @@ pub fn votes(
     if world.halt.contains(&moment.height) && setup.has(FaultKind::Prices) {
         votes.faults.push("fault no price".to_owned());
     }
-    if world.solana_down.contains(&moment.height) && setup.has(FaultKind::Rpc) {
+    if is_down((world, setup), moment) {
         votes.faults.push("fault Solana out of sight".to_owned());
     }
     if setup.has(FaultKind::Lie) && lie(world, solana, moment.height).is_some() {
         votes.faults.push("fault all validators lie".to_owned());
     }
-    for validator in &world.validators {
+    for (validator, look) in world.validators.iter().zip(looks) {
         let manner = if rng.one_in(one_in) && setup.has(FaultKind::Votes) {
             *rng.pick(FAULTY)
         } else {
@@ -110,11 +113,18 @@ pub fn votes(
         let (extension, signature) = signed(
             (world, setup),
             machine,
-            solana,
+            (solana, look),
             (validator, manner, round),
             moment,
             rng,
         )?;
+        let says_all = matches!(
+            manner,
+            Manner::Honest | Manner::WrongPrice | Manner::WrongSignature
+        );
+        if says_all && look.trust == Trust::Full && !is_down((world, setup), moment) {
+            votes.sure_power += validator.power;
+        }
         if manner != Manner::Absent {
             votes.extended.push(ExtendedVote {
                 vote,
@@ -129,7 +139,7 @@ pub fn votes(
 fn signed(
     (world, setup): (&World, &Setup),
     machine: &Machine,
-    solana: &Solana,
+    (solana, look): (&Solana, &Look),
     (validator, manner, round): (&Validator, Manner, u32),
     moment: Moment,
     rng: &mut Rng,
@@ -142,7 +152,7 @@ fn signed(
         }
         _other => {
             let who = (validator, manner);
-            extension((world, setup), machine, solana, who, moment, rng)?.encode()
+            extension((world, setup), machine, (solana, look), who, moment, rng)?.encode()
         }
     };
     let height = match manner {
@@ -163,7 +173,7 @@ fn signed(
 fn extension(
     (world, setup): (&World, &Setup),
     machine: &Machine,
-    solana: &Solana,
+    (solana, look): (&Solana, &Look),
     (validator, manner): (&Validator, Manner),
     moment: Moment,
     rng: &mut Rng,
@@ -191,13 +201,7 @@ fn extension(
     Ok(VoteExtension {
         version: 1,
         prices: prices((world, setup), manner, moment, rng),
-        solana: seen(
-            (world, setup),
-            solana,
-            duties.deposit_first,
-            (manner, moment),
-            rng,
-        ),
+        solana: seen((world, setup), (solana, look), (manner, moment), rng),
         signatures,
         beacon: match manner {
             Manner::Withholds => None,
@@ -232,39 +236,33 @@ fn prices(
     })
 }
 
+/// Whether nothing is seen of Solana at this height.
+fn is_down((world, setup): (&World, &Setup), moment: Moment) -> bool {
+    world.solana_down.contains(&moment.height) && setup.has(FaultKind::Rpc)
+}
+
 fn seen(
     (world, setup): (&World, &Setup),
-    solana: &Solana,
-    first: u64,
+    (solana, look): (&Solana, &Look),
     (manner, moment): (Manner, Moment),
     rng: &mut Rng,
 ) -> Option<SolanaPart> {
-    let down = world.solana_down.contains(&moment.height) && setup.has(FaultKind::Rpc);
-    if down || manner == Manner::Withholds {
+    if is_down((world, setup), moment) || manner == Manner::Withholds {
         return None;
     }
-    let from = usize::try_from(first).unwrap();
-    let lag = usize::try_from(rng.below(2)).unwrap();
-    let until = solana.rolling.len().saturating_sub(lag).max(from);
-    let hashes = solana.rolling.get(from..until).unwrap_or_default();
-    let mut rolling: Vec<Hash> = hashes.iter().take(16).map(|hash| Hash(*hash)).collect();
-    let mut last_settle = solana.last.map(|last| Hash(last.hash()));
+    let mut part = look.part.clone()?;
     if manner == Manner::WrongSolana {
-        for hash in &mut rolling {
+        for hash in &mut part.rolling {
             hash.0[0] ^= 1;
         }
-        last_settle = Some(Hash(rng.bytes32()));
+        part.last_settle = Some(Hash(rng.bytes32()));
     }
     if setup.has(FaultKind::Lie)
         && let Some(lie) = lie(world, solana, moment.height)
     {
-        last_settle = Some(Hash(lie.hash()));
+        part.last_settle = Some(Hash(lie.hash()));
     }
-    Some(SolanaPart {
-        first,
-        rolling,
-        last_settle,
-    })
+    Some(part)
 }
 
 /// What all validators say of Solana from the seed's height on: more claimed than any batch allows.

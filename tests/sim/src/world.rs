@@ -88,6 +88,8 @@ pub struct World {
     pub halt: Range<u64>,
     /// Heights in which nothing is seen of Solana.
     pub solana_down: Range<u64>,
+    /// Blocks of the chain until what happens on Solana is final.
+    pub final_after: usize,
     /// The height from which on all validators report a `LastSettle` that cannot be true, if they do.
     pub lie_from: Option<u64>,
 }
@@ -127,6 +129,7 @@ impl World {
             jump_one_in: *rng.pick(&[12, 50, 1000]),
             halt: from..from + rng.below(15),
             solana_down: down..down + rng.below(25),
+            final_after: *Rng::new(&[seed, 2]).pick(&[0, 1, 2]),
             lie_from: rng.one_in(8).then(|| rng.between(40, 120)),
         };
         world.people(&mut rng);

@@ -79,6 +79,19 @@ fn write() {
     );
     let chains = record();
     std::fs::create_dir_all(folder()).expect("the folder");
+    // There may have been more chains.
+    for number in chains.len().. {
+        let files = [
+            format!("genesis-{number}.json"),
+            format!("chain-{number}.bin"),
+        ];
+        if !files
+            .map(|file| std::fs::remove_file(folder().join(file)).is_ok())
+            .contains(&true)
+        {
+            break;
+        }
+    }
     for (number, chain) in chains.iter().enumerate() {
         let genesis = serde_json::to_string_pretty(&chain.genesis).expect("JSON");
         let (genesis_file, blocks_file) = (

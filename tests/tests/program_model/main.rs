@@ -16,17 +16,10 @@ use std::time::{Duration, Instant};
 
 use io_fuzz::mutation::mutate;
 use io_sim::rng::Rng;
+use io_tests::program::{calls, tokens, world};
 
-#[expect(dead_code, reason = "a model needs a part of what the rules need")]
-#[path = "../program_rules/calls.rs"]
-mod calls;
 mod model;
 mod script;
-#[expect(dead_code, reason = "a model needs a part of what the rules need")]
-#[path = "../program_rules/tokens.rs"]
-mod tokens;
-#[path = "../program_rules/world.rs"]
-mod world;
 
 /// How long inputs are made without being told otherwise.
 const SECONDS: u64 = 4;

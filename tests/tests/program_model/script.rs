@@ -45,20 +45,6 @@ fn place(asset: Asset) -> usize {
     usize::from(asset.byte())
 }
 
-impl Clone for World {
-    fn clone(&self) -> Self {
-        Self {
-            svm: self.svm.clone(),
-            payer: self.payer.insecure_clone(),
-            authority: self.authority.insecure_clone(),
-            minter: self.minter.insecure_clone(),
-            set: self.set.clone(),
-            keys: self.keys.clone(),
-            ..*self
-        }
-    }
-}
-
 impl Scene {
     fn new() -> Self {
         let mut world = World::started();

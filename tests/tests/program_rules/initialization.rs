@@ -179,7 +179,7 @@ fn vaults_that_somebody_else_can_touch_are_refused() {
 #[test]
 fn what_the_genesis_puts_on_chain_must_lie_in_the_vaults() {
     let mut world = World::prepared(&Plan {
-        io_in_vault: 500,
+        in_vaults: [500, 0],
         ..Plan::default()
     });
     for on_chain in [[501, 0], [500, 1]] {

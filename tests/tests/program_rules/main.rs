@@ -5,17 +5,15 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::integer_division,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
 
-mod calls;
 mod claims;
 mod deposits;
 mod initialization;
 mod road;
 mod settlements;
 mod signing;
-mod tokens;
-mod world;
+
+use io_tests::program::{calls, tokens, world};

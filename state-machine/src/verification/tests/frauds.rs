@@ -80,16 +80,18 @@ fn stake_device(chain: &mut Chain, amount: u64) {
         HoldPurpose::Stake(DEVICE),
     )
     .unwrap();
-    STAKES.put(
-        &mut chain.state,
-        &DEVICE,
-        &Stake {
-            staker: OWNER,
-            amount,
-            hold,
-            exit: None,
-        },
-    );
+    STAKES
+        .put(
+            &mut chain.state,
+            &DEVICE,
+            &Stake {
+                staker: OWNER,
+                amount,
+                hold,
+                exit: None,
+            },
+        )
+        .unwrap();
     crate::stake::count(&mut chain.state, amount, Amount::ZERO).unwrap();
 }
 
@@ -212,7 +214,7 @@ fn the_fee_is_at_most_half_of_the_slash_and_what_the_duty_fund_has() {
     let mut stake = STAKES.expect(&chain.state, &DEVICE, "test").unwrap();
     ledger::release(&mut chain.state, stake.hold, Amount::new(999_999_000_000)).unwrap();
     stake.amount = Amount::new(1_000_000);
-    STAKES.put(&mut chain.state, &DEVICE, &stake);
+    STAKES.put(&mut chain.state, &DEVICE, &stake).unwrap();
     let before = io(&chain, REPORTER);
     chain.act(REPORTER, &report(&proof)).unwrap();
     assert_eq!(io(&chain, REPORTER) - before, 50_000);

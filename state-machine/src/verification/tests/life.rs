@@ -1,7 +1,7 @@
 //! Whole challenges: passed, failed, not answered, excused, drawn again.
 
 use io_types::SystemAccount;
-use io_types::row::{ChallengeStage as Stage, Outcome, VerifierRow};
+use io_types::row::{ChallengeStage as Stage, Outcome, RewardState, VerifierRow};
 
 use super::*;
 use crate::ledger;
@@ -469,8 +469,8 @@ fn a_decided_challenge_is_dropped_long_after_its_disputes() {
 }
 
 /// Gives the device a reward that waits for a pulse: as much as the reward pool then holds.
-fn withhold(chain: &mut Chain) -> (AccountId, io_types::Epoch, DeviceId) {
-    let key = (OWNER, io_types::Epoch(1), DEVICE);
+fn withhold(chain: &mut Chain) -> (DeviceId, io_types::Epoch) {
+    let key = (DEVICE, io_types::Epoch(1));
     let amount = Amount::new(500);
     let supply = ledger::Supply::Emission;
     ledger::mint(
@@ -481,12 +481,18 @@ fn withhold(chain: &mut Chain) -> (AccountId, io_types::Epoch, DeviceId) {
         supply,
     )
     .unwrap();
-    let row = io_types::row::Accrual {
-        amount,
-        collectable_at: crate::reward::WITHHELD,
-    };
-    crate::tables::ACCRUALS.put(&mut chain.state, &key, &row);
+    let mut row = io_types::row::ResultRow::default();
+    row.result.reward = amount;
+    row.reward = RewardState::Withheld;
+    crate::tables::DEVICE_RESULTS
+        .put(&mut chain.state, &key, &row)
+        .unwrap();
     key
+}
+
+fn reward_state(chain: &Chain, key: (DeviceId, io_types::Epoch)) -> RewardState {
+    let row = crate::tables::DEVICE_RESULTS.get(&chain.state, &key);
+    row.unwrap().unwrap().reward
 }
 
 fn pool(chain: &Chain, account: SystemAccount) -> u64 {
@@ -500,12 +506,14 @@ fn a_pass_releases_rewards_that_were_withheld() {
     let mut chain = Chain::with_verifiers(5);
     let key = withhold(&mut chain);
     chain.whole(&says(Verdict::Pass));
-    let row = crate::tables::ACCRUALS
-        .get(&chain.state, &key)
-        .unwrap()
-        .unwrap();
-    let after = chain.block().params.reward.collect_after_ms;
-    assert_eq!(row.collectable_at, key.1.next().start().plus_ms(after));
+    assert_eq!(reward_state(&chain, key), RewardState::Accrued);
+    let params = chain.block().params.reward.clone();
+    let due = crate::reward::accruals(chain.state.overlay(), &params, DEVICE).unwrap();
+    let accrual = io_types::row::Accrual {
+        amount: Amount::new(500),
+        collectable_at: key.1.next().start().plus_ms(params.collect_after_ms),
+    };
+    assert_eq!(due, [(key.1, accrual)]);
     assert_eq!(pool(&chain, SystemAccount::RewardPool), 500);
 }
 
@@ -515,10 +523,7 @@ fn a_failure_sends_rewards_that_were_withheld_to_the_vault() {
     let key = withhold(&mut chain);
     let vault = pool(&chain, SystemAccount::RewardVault);
     chain.whole(&says(Verdict::WrongAnswer));
-    assert_eq!(
-        crate::tables::ACCRUALS.get(&chain.state, &key).unwrap(),
-        None
-    );
+    assert_eq!(reward_state(&chain, key), RewardState::Gone);
     assert_eq!(pool(&chain, SystemAccount::RewardPool), 0);
     assert_eq!(pool(&chain, SystemAccount::RewardVault) - vault, 500);
 }

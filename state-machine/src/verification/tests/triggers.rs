@@ -27,7 +27,7 @@ fn triggers(events: &[Event]) -> Vec<(DeviceId, ChallengeTrigger)> {
 #[test]
 fn a_new_device_is_challenged_once_a_worker_is_there() {
     let mut chain = Chain::with_verifiers(5);
-    UPTIME.delete(&mut chain.state, &DEVICE);
+    UPTIME.delete(&mut chain.state, &DEVICE).unwrap();
     chain.index = Index::rebuild(chain.state.overlay()).unwrap();
     let block = chain.block();
     let mut device = chain.device();
@@ -230,7 +230,7 @@ fn an_index_that_follows_commits_is_the_one_rebuilt_from_rows() {
     chain.commit_verdicts(&drawn, &says(Verdict::Pass));
     chain.reveal(&drawn, &says(Verdict::Pass));
     check(&chain, &mut followed);
-    UPTIME.delete(&mut chain.state, &DEVICE);
+    UPTIME.delete(&mut chain.state, &DEVICE).unwrap();
     check(&chain, &mut followed);
     chain.register_uptime(DEVICE);
     chain.edit(|device| device.state = DeviceState::Paused);

@@ -17,6 +17,8 @@ use crate::{Fault, TableId, TableSpec, fault::RESTORE};
 const WRITE_BUFFERS: usize = 64 << 20;
 /// The log is cut when it is this long, in bytes, which bounds what is replayed after a crash.
 const LOG_MAX: u64 = 256 << 20;
+/// What RocksDB adds to key and value of a write at most: its kind, its family and two lengths, in bytes.
+const WRITE_FRAME: usize = 16;
 
 /// The durable store on disk.
 pub struct RocksBackend {
@@ -98,9 +100,27 @@ impl Backend for RocksBackend {
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), Fault> {
-        let mut writes = WriteBatch::default();
+        let bytes = |write: &Write| {
+            let value = write.value.as_ref().map_or(0, Vec::len);
+            write
+                .key
+                .len()
+                .saturating_add(value)
+                .saturating_add(WRITE_FRAME)
+        };
+        let size = batch
+            .writes
+            .iter()
+            .map(bytes)
+            .fold(0, usize::saturating_add);
+        let mut writes = WriteBatch::with_capacity_bytes(size);
+        let mut column = self.column(Family::Meta)?;
+        let mut last = Family::Meta;
         for Write { family, key, value } in batch.writes {
-            let column = self.column(family)?;
+            if family != last {
+                column = self.column(family)?;
+                last = family;
+            }
             match value {
                 Some(value) => writes.put_cf(column, key, value),
                 None => writes.delete_cf(column, key),

@@ -87,7 +87,7 @@ pub struct Device {
     pub registered_at: ChainTime,
 }
 
-/// A device's hash chain and uptime record. Table `uptime`, key: device id.
+/// A device's hash chain and uptime record. Table `uptime`, key: device.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct UptimeChain {
     /// The last link checked (the anchor at first).
@@ -96,10 +96,12 @@ pub struct UptimeChain {
     pub link_slot: Slot,
     /// The last slot that the chain covers.
     pub last_slot: Slot,
-    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first).
-    pub epochs: Vec<(Epoch, u64)>,
+    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first); (0, 0) where there is none.
+    pub epochs: [(Epoch, u64); 3],
     /// Epochs in a row with enough slots up, as of the last closed epoch.
     pub full_epochs: u32,
+    /// Epochs with enough slots up since its reputation was last raised.
+    pub full_unraised: u8,
     /// The first slot in which the device is expected to be up.
     pub expected_from: Slot,
     /// Counted slots missed since the last link, as far as slots are judged.
@@ -108,7 +110,12 @@ pub struct UptimeChain {
     pub counted_down: bool,
 }
 
-/// A device's stake. Table `stakes`, key: device id.
+impl UptimeChain {
+    /// No bits of any epoch.
+    pub const NO_EPOCHS: [(Epoch, u64); 3] = [(Epoch(0), 0); 3];
+}
+
+/// A device's stake. Table `stakes`, key: device.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Stake {
     /// The only account that adds and takes.
@@ -142,15 +149,26 @@ pub struct StakeExit {
     pub ends: ChainTime,
 }
 
-/// Rewards of one account of one epoch that were accrued and not collected. Table `accruals`, key: account, epoch, device.
+/// Rewards of one device of one epoch that were accrued and not collected.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct Accrual {
     /// How much IO.
     pub amount: Amount,
-    /// When it can be collected.
+    /// When it can be collected; the greatest number: not before its device passed a pulse.
     pub collectable_at: ChainTime,
+}
+
+/// What of a device's rewards was not collected when the results of their epochs went. Table `old_rewards`, key: device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct OldRewards {
+    /// The last epoch of which something is in here.
+    pub through: Epoch,
+    /// IO that can be collected.
+    pub ready: Amount,
+    /// IO that waits for a pulse.
+    pub withheld: Amount,
 }
 
 /// One condition of nomination.
@@ -189,8 +207,10 @@ pub enum NominationCheck {
     RetestChallenge,
 }
 
-/// One device's result of one epoch. Table `device_results`, key: epoch, device.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+/// One device's result of one epoch.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct DeviceResult {
     /// Whether it was nominated at the opening.
     pub nominated: bool,
@@ -208,6 +228,27 @@ pub struct DeviceResult {
     pub base: u64,
     /// Reward, IO base units.
     pub reward: Amount,
+}
+
+/// What becomes of the reward of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum RewardState {
+    /// There is none, or it was collected or forfeited.
+    #[default]
+    Gone,
+    /// It is accrued: collectable once its time has come.
+    Accrued,
+    /// It is accrued, and waits for the pulse at its booking's end.
+    Withheld,
+}
+
+/// A result with its reward. Table `device_results`, key: device, epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ResultRow {
+    /// The result.
+    pub result: DeviceResult,
+    /// What becomes of its reward.
+    pub reward: RewardState,
 }
 
 /// What the close of an epoch is busy with.

@@ -1,7 +1,5 @@
 //! What each event does to the books.
 
-use std::collections::BTreeMap;
-
 use io_state_machine::tables;
 use io_types::row::{Outcome, PartEnd, StakeExit};
 use io_types::{AccountId, Asset, Event, Holder, SystemAccount};
@@ -145,7 +143,7 @@ impl Auditor {
     }
 
     fn settled(&mut self, number: u64, solana: &Solana) -> Check {
-        let last = solana
+        let (last, _deposits) = solana
             .history
             .get(&number)
             .ok_or("the chain takes a batch for settled that is not")?;
@@ -389,43 +387,6 @@ impl Auditor {
         }
         self.forfeit(rows)?;
         self.close_epochs(rows)
-    }
-
-    /// No event says it: a device that failed loses what cannot be collected yet, to the reward vault.
-    fn forfeit(&mut self, rows: Rows<'_>) -> Check {
-        let clock = rows.one(&tables::CLOCK).ok_or("no clock")?;
-        let left: BTreeMap<_, _> = rows
-            .list(&tables::ACCRUALS)
-            .into_iter()
-            .map(|(key, row)| (key, row.collectable_at))
-            .collect();
-        for (device, is_sure) in std::mem::take(&mut self.failed) {
-            let (pool, vault) = (SystemAccount::RewardPool, SystemAccount::RewardVault);
-            let of_device: Vec<_> = self
-                .accruals
-                .iter()
-                .filter(|((_account, _epoch, id), _amount)| *id == device)
-                .map(|(key, amount)| (*key, *amount))
-                .collect();
-            for (key, amount) in of_device {
-                let ripe = self.ripe.get(&key).copied();
-                let is_unripe = ripe.is_none_or(|ripe| ripe > clock.chain_time);
-                if !is_unripe {
-                    continue;
-                }
-                if !left.contains_key(&key) {
-                    self.pay(system(pool), system(vault), Asset::Io, amount);
-                    self.count("rewards forfeited".to_owned());
-                } else if is_sure && ripe.is_some() {
-                    return Err(format!(
-                        "device {device} failed and keeps {amount} of {}",
-                        key.1
-                    ));
-                }
-            }
-        }
-        self.ripe = left;
-        Ok(())
     }
 
     fn close_epochs(&mut self, rows: Rows<'_>) -> Check {

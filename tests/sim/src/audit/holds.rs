@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use io_state_machine::tables;
 use io_types::row::{BookingState, OrderState};
-use io_types::{AccountId, Asset, DeviceId, Epoch, Holder, SystemAccount};
+use io_types::{AccountId, Asset, Holder, SystemAccount};
 
 use super::{Auditor, ceil, floor, system};
 use crate::rows::Rows;
@@ -97,24 +97,6 @@ impl Auditor {
         same("fees counted in all epochs", &all, &self.fees_in)?;
         let revenue = Asset::ALL.map(|asset| self.balance(system(SystemAccount::Revenue), asset));
         same("revenue of open epochs", &revenue, &open)
-    }
-
-    fn compare_accruals(&mut self, rows: Rows<'_>) -> Check {
-        let found: BTreeMap<(AccountId, Epoch, DeviceId), u64> = rows
-            .list(&tables::ACCRUALS)
-            .into_iter()
-            .map(|(key, row)| (key, row.amount.get()))
-            .collect();
-        // What is gone was collected: the sum below says that it was paid.
-        self.accruals.retain(|key, _amount| found.contains_key(key));
-        same("accruals", &found, &self.accruals)?;
-        let sum: u128 = found.values().map(|amount| u128::from(*amount)).sum();
-        let pool = self.balance(system(SystemAccount::RewardPool), Asset::Io);
-        same(
-            "INV-22: the reward pool",
-            &pool,
-            &i128::try_from(sum).unwrap(),
-        )
     }
 
     /// INV-02, INV-31, INV-32: held money by what it is held for.

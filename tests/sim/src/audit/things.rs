@@ -31,7 +31,7 @@ impl Auditor {
     fn compare_stakes(&self, rows: Rows<'_>) -> Check {
         let clock = rows.one(&tables::CLOCK).ok_or("no clock")?;
         let mut stakes = BTreeMap::new();
-        for (device, row) in rows.list(&tables::STAKES) {
+        for (device, row) in rows.values(&tables::STAKES) {
             let hold = rows
                 .get(&tables::HOLDS, &row.hold)
                 .map(|hold| hold.remaining);

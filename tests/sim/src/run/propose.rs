@@ -8,6 +8,7 @@ use io_types::{BlockTime, ChainTime, Height};
 use super::{Crash, FaultKind, Report, Run, Shadow};
 use crate::rng::Rng;
 use crate::rows::Rows;
+use crate::solana::sight::Trust;
 use crate::votes;
 use crate::work;
 use crate::world::GENESIS_MS;
@@ -33,6 +34,7 @@ impl Run<'_> {
             transactions.push(bytes);
         }
         let mut stream = self.stream(height, 16);
+        let proposer = usize::try_from(stream.below(4)).unwrap();
         if self.setup.checks {
             self.check_all(height, &transactions)?;
         }
@@ -40,7 +42,7 @@ impl Run<'_> {
             height: Height(height),
             time: BlockTime(time),
             hash: sha256(&height.to_be_bytes()),
-            proposer: self.world.validators[0].address,
+            proposer: self.world.validators[proposer].address,
             last_commit: self.votes.commit.clone(),
             transactions,
         };
@@ -49,7 +51,8 @@ impl Run<'_> {
             extended: self.votes.extended.clone(),
             bytes_max: if stream.one_in(15) { 9000 } else { 4_000_000 },
         };
-        let bridge = self.bridge_data(height, &mut stream);
+        self.proposal.is_roomy = request.bytes_max > 9000;
+        let bridge = self.bridge_data(height, proposer, &mut stream)?;
         let made = self
             .main
             .machine()
@@ -80,24 +83,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What a proposer brings from Solana: now and then its RPC lies.
-    fn bridge_data(&mut self, height: u64, rng: &mut Rng) -> BridgeData {
-        let mut data = BridgeData {
-            deposits: self
-                .solana
-                .records
-                .iter()
-                .map(|record| record.to_bytes().to_vec())
-                .collect(),
-            last_settle: self.solana.last.map(|last| last.to_bytes().to_vec()),
+    /// What a proposer brings from Solana: what its endpoints agree on, or now and then something else.
+    fn bridge_data(&mut self, height: u64, proposer: usize, rng: &mut Rng) -> Check<BridgeData> {
+        let Some(watermark) = self.watermark() else {
+            return Ok(BridgeData::default());
         };
+        let look = self.look(proposer, watermark)?;
+        self.proposal.is_honest = look.trust == Trust::Full;
+        let mut data = look.supply;
         if self.setup.has(FaultKind::Lie)
             && let Some(lie) = votes::lie(&self.world, &self.solana, height)
         {
             data.last_settle = Some(lie.to_bytes().to_vec());
         }
         if self.setup.has(FaultKind::Rpc) && rng.one_in(10) {
-            self.count("fault the proposer's RPC lies");
+            self.count("fault the proposer lies about Solana");
+            self.proposal.is_honest = false;
             match rng.below(3) {
                 0 => {
                     for mut record in self.solana.records.iter().copied() {
@@ -110,7 +111,7 @@ impl Run<'_> {
                 _other => data.last_settle = Some(vec![3; 17]),
             }
         }
-        data
+        Ok(data)
     }
 
     fn step_ms(&mut self, height: u64) -> u64 {

@@ -2,16 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use io_settlement::account::{Counters, LastSettle, ROOTS, SIGNATURES_SECONDS};
+use io_settlement::account::{
+    Bridge, Config, Counters, LastSettle, ROOTS, Roots, SIGNATURES_SECONDS, State, TAG_BRIDGE,
+    TAG_QUEUE, VERSION,
+};
 use io_settlement::batch::{Kind, SettleBody, message};
-use io_settlement::deposit::{CAPACITY_MIN, DepositRecord, first_hash, next_hash};
+use io_settlement::deposit::{
+    CAPACITY_MIN, DepositRecord, QueueHeader, Slot, first_hash, next_hash, queue_len, slot_offset,
+};
 use io_settlement::emission::{Schedule, TimeParams};
 use io_settlement::members::is_quorum;
 use io_settlement::payout::{EMPTY, leaf, root_of};
 use io_settlement::{Asset, Bytes32, Error};
 use io_types::genesis::GenesisSpec;
 
-use super::{Call, DEPOSIT_MIN, Ledger, Picture, Refusal, Relayer, depositor_of};
+use super::{
+    Accounts, Call, DEPOSIT_MIN, Holdings, Ledger, Picture, Refusal, Relayer, depositor_of,
+};
+
+/// How the data account of a program begins.
+const PROGRAM_DATA_MARK: [u8; 4] = [3, 0, 0, 0];
 
 /// Signatures that were posted for a body.
 #[derive(Clone, Debug)]
@@ -29,11 +39,12 @@ pub struct Model {
     chain: Bytes32,
     set_epoch: u64,
     members: BTreeMap<Bytes32, u64>,
-    time: TimeParams,
+    config: Config,
     posted: BTreeMap<Bytes32, Posted>,
     paid: BTreeMap<(u8, Bytes32), u64>,
     picture: Picture,
     rolling: Vec<Bytes32>,
+    records: Vec<DepositRecord>,
     settlements: usize,
     unix: u64,
     slot: u64,
@@ -75,7 +86,16 @@ impl Model {
             members: members
                 .map(|row| (row.settlement_key.0, row.power))
                 .collect(),
-            time: time_params(spec),
+            config: Config {
+                cluster_genesis: spec.bridge.cluster.0,
+                chain_id: chain,
+                mints,
+                vaults: [[0x51; 32], [0x52; 32]],
+                stake_vault: [0x53; 32],
+                queue: [0x54; 32],
+                deposit_min: DEPOSIT_MIN,
+                time: time_params(spec),
+            },
             posted: BTreeMap::new(),
             paid: BTreeMap::new(),
             picture: Picture {
@@ -90,6 +110,7 @@ impl Model {
                 stake_vault: 0,
             },
             rolling: vec![first],
+            records: Vec::new(),
             settlements: 0,
             unix: 0,
             slot: 0,
@@ -123,6 +144,7 @@ impl Model {
         state.counters.deposited[place] += amount;
         state.deposit_hash = next_hash(&state.deposit_hash, &record);
         self.rolling.push(state.deposit_hash);
+        self.records.push(record);
         Ok(())
     }
 
@@ -160,6 +182,12 @@ impl Model {
     }
 
     fn settle(&mut self, relayer: Relayer, body: &SettleBody) -> Result<(), Refusal> {
+        if body.cluster_genesis != self.config.cluster_genesis {
+            return Err(Error::OtherCluster.into());
+        }
+        if body.chain_id != self.chain {
+            return Err(Error::OtherChain.into());
+        }
         if body.set_epoch != self.set_epoch {
             return Err(Error::OtherSetEpoch.into());
         }
@@ -179,7 +207,7 @@ impl Model {
         if body.deposit_hash != self.rolling[usize::try_from(number).unwrap()] {
             return Err(Error::DepositHash.into());
         }
-        let ceiling = self.time.ceiling(self.unix);
+        let ceiling = self.config.time.ceiling(self.unix);
         self.picture.apply(body, ceiling);
         posted.settled = true;
         let state = &mut self.picture;
@@ -313,5 +341,76 @@ impl Ledger for Model {
 
     fn picture(&self) -> Picture {
         self.picture.clone()
+    }
+
+    fn holdings(&self) -> Holdings {
+        let done = &self.picture.counters;
+        let mut sent = BTreeMap::new();
+        for record in &self.records {
+            *sent.entry((record.asset, record.depositor)).or_default() += record.amount;
+        }
+        Holdings {
+            io_made: i128::from(done.minted)
+                - i128::from(done.burned)
+                - i128::from(done.credit_burned),
+            received: self.paid.clone(),
+            sent,
+        }
+    }
+
+    fn leak(&mut self) {
+        self.picture.vaults[0] -= 1;
+    }
+
+    fn accounts(&self, bridge: &Bytes32) -> Accounts {
+        let mut queue = vec![0; queue_len(CAPACITY_MIN).unwrap()];
+        let head = QueueHeader {
+            tag: TAG_QUEUE,
+            version: VERSION,
+            bridge: *bridge,
+            capacity: CAPACITY_MIN,
+        };
+        queue[..QueueHeader::LEN].copy_from_slice(&head.to_bytes());
+        for (record, rolling) in self.records.iter().zip(&self.rolling[1..]) {
+            let at = slot_offset(record.n, CAPACITY_MIN).unwrap();
+            let slot = Slot {
+                record: *record,
+                rolling: *rolling,
+            };
+            queue[at..at + Slot::LEN].copy_from_slice(&slot.to_bytes());
+        }
+        Accounts {
+            bridge: self.bridge().to_bytes().to_vec(),
+            queue,
+            program_data: [&PROGRAM_DATA_MARK[..], &[0; 41]].concat(),
+        }
+    }
+}
+
+impl Model {
+    fn bridge(&self) -> Bridge {
+        let picture = &self.picture;
+        Bridge {
+            tag: TAG_BRIDGE,
+            version: VERSION,
+            bump: 255,
+            config: self.config,
+            state: State {
+                set_epoch: self.set_epoch,
+                set_hash: [0x55; 32],
+                set_power: self.members.values().sum(),
+                deposit_number: picture.deposit_number,
+                deposit_hash: picture.deposit_hash,
+                freed_number: picture.freed_number,
+                freed_hash: picture.freed_hash,
+                counters: picture.counters,
+                root_next: u8::try_from(self.settlements % ROOTS).unwrap(),
+            },
+            roots: Roots {
+                io: picture.roots[0],
+                usdc: picture.roots[1],
+            },
+            last: picture.last,
+        }
     }
 }

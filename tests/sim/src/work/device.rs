@@ -136,7 +136,7 @@ fn staking(
     out: &mut Vec<Intent>,
 ) {
     let id = device.id;
-    let stake = scene.rows.get(&tables::STAKES, &id);
+    let stake = scene.rows.value(&tables::STAKES, &id);
     let action = match &stake {
         None if rng.one_in(2) => Action::AddStake(AddStake {
             device: id,
@@ -201,7 +201,7 @@ fn worker_duties(
         return;
     }
     let (id, seed) = (device.id, scene.world.seed);
-    let chain = scene.rows.get(&tables::UPTIME, &id);
+    let chain = scene.rows.value(&tables::UPTIME, &id);
     let slot = scene.now.slot();
     let renew = chain
         .as_ref()
@@ -251,7 +251,7 @@ fn carrier(
         for (id, _device) in devices {
             let away = Rng::new(&[scene.world.seed, id.0, scene.now.epoch().0, 5]).one_in(8)
                 || !(is_carried(scene, *id) || rng.one_in(40));
-            let chain = scene.rows.get(&tables::UPTIME, id);
+            let chain = scene.rows.value(&tables::UPTIME, id);
             if let Some(chain) =
                 chain.filter(|chain| !away && slot <= chain.last_slot && slot > chain.link_slot)
             {

@@ -12,9 +12,41 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use io_sim::run::{FaultKind, Plant, Setup, note_panic};
 use io_sim::shrink;
+use io_sim::solana::Outside;
+use io_tests::ledger::{MODEL, PROGRAM};
+
+/// Without a word about it, one seed of so many runs on the program itself: it takes longer.
+const PROGRAM_ONE_IN: u64 = 5;
+
+/// What stands for Solana.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The program's rules.
+    Model,
+    /// The checked-in program in LiteSVM.
+    Program,
+}
+
+impl Kind {
+    fn outside(self) -> Outside {
+        match self {
+            Self::Model => MODEL,
+            Self::Program => PROGRAM,
+        }
+    }
+
+    /// What a seed runs on if nothing else is said.
+    fn of(seed: u64) -> Self {
+        if seed % PROGRAM_ONE_IN == PROGRAM_ONE_IN - 1 {
+            Self::Program
+        } else {
+            Self::Model
+        }
+    }
+}
 
 /// Runs the chain against an auditor, with faults, by seed.
 #[derive(Debug, Parser)]
@@ -25,6 +57,9 @@ struct Arguments {
     /// Seeds A..B, B excluded, in processes of their own.
     #[arg(long, value_parser = range)]
     seeds: Option<(u64, u64)>,
+    /// What stands for Solana; without it every fifth seed has the program and all others the model.
+    #[arg(long, value_enum)]
+    ledger: Option<Kind>,
     /// Seeds that run at once; as many as there are processors without it.
     #[arg(long)]
     jobs: Option<usize>,
@@ -62,6 +97,7 @@ fn range(text: &str) -> Result<(u64, u64), String> {
 impl Arguments {
     fn setup(&self, seed: u64) -> Setup {
         let mut setup = Setup::new(seed);
+        setup.outside = self.ledger.unwrap_or_else(|| Kind::of(seed)).outside();
         setup.blocks = self.blocks.unwrap_or(setup.blocks);
         setup.only.clone_from(&self.only);
         setup.without = self.without.iter().copied().collect();

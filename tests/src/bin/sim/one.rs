@@ -24,8 +24,13 @@ pub(crate) fn hashes(setup: &Setup) -> bool {
 /// Runs a seed twice and tells what came of it. Whether it is clean.
 pub(crate) fn seed(setup: &Setup, shrink_seconds: u64) -> bool {
     let report = twice(setup);
+    say(&format!("  ledger {}: 1", setup.outside.name));
     for (name, count) in &report.seen {
-        say(&format!("  {name}: {count}"));
+        // What the program itself did is counted apart from what the model did.
+        match name.strip_prefix("solana ") {
+            Some(what) => say(&format!("  {} {what}: {count}", setup.outside.name)),
+            None => say(&format!("  {name}: {count}")),
+        }
     }
     if let Some(failure) = &report.failure {
         tell(setup, failure, &report, shrink_seconds);
@@ -79,6 +84,7 @@ fn second(setup: &Setup) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["--hashes", "--seed", &setup.seed.to_string()])
+        .args(["--ledger", setup.outside.name])
         .args(["--blocks", &setup.blocks.to_string()])
         .stdout(Stdio::piped());
     if let Some(only) = &setup.only {
@@ -88,6 +94,9 @@ fn second(setup: &Setup) -> std::io::Result<Child> {
         let name = fault.to_possible_value();
         let name = name.ok_or_else(|| std::io::Error::other("a fault without a name"))?;
         command.args(["--without", name.get_name()]);
+    }
+    if let Some(plant) = setup.plant.and_then(|plant| plant.to_possible_value()) {
+        command.args(["--plant", plant.get_name()]);
     }
     command.spawn()
 }

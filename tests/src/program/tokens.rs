@@ -4,14 +4,20 @@ use io_settlement::address::{ASSOCIATED_TOKEN_PROGRAM, SYSTEM_PROGRAM, TOKEN_PRO
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
 
-pub(crate) const TOKEN_ACCOUNT_LEN: usize = 165;
-pub(crate) const MINT_LEN: usize = 82;
+/// Bytes of a token account.
+pub const TOKEN_ACCOUNT_LEN: usize = 165;
+/// Where in a token account its balance stands.
+pub const AMOUNT: std::ops::Range<usize> = 64..72;
+/// Bytes of a mint.
+pub const MINT_LEN: usize = 82;
 
-pub(crate) fn system() -> Pubkey {
+/// The system program.
+pub fn system() -> Pubkey {
     Pubkey::from(SYSTEM_PROGRAM)
 }
 
-pub(crate) fn token() -> Pubkey {
+/// SPL Token.
+pub fn token() -> Pubkey {
     Pubkey::from(TOKEN_PROGRAM)
 }
 
@@ -23,7 +29,8 @@ fn instruction(program: [u8; 32], accounts: Vec<AccountMeta>, parts: &[&[u8]]) -
     }
 }
 
-pub(crate) fn create_account(
+/// Makes an account of `length` zero bytes.
+pub fn create_account(
     payer: Pubkey,
     new: Pubkey,
     lamports: u64,
@@ -41,7 +48,8 @@ pub(crate) fn create_account(
     instruction(SYSTEM_PROGRAM, accounts, &data)
 }
 
-pub(crate) fn pay(from: Pubkey, to: Pubkey, lamports: u64) -> Instruction {
+/// Sends lamports.
+pub fn pay(from: Pubkey, to: Pubkey, lamports: u64) -> Instruction {
     let accounts = vec![AccountMeta::new(from, true), AccountMeta::new(to, false)];
     instruction(
         SYSTEM_PROGRAM,
@@ -50,7 +58,8 @@ pub(crate) fn pay(from: Pubkey, to: Pubkey, lamports: u64) -> Instruction {
     )
 }
 
-pub(crate) fn init_mint(
+/// Makes a mint out of a fresh account.
+pub fn init_mint(
     mint: Pubkey,
     decimals: u8,
     authority: Pubkey,
@@ -65,7 +74,8 @@ pub(crate) fn init_mint(
     )
 }
 
-pub(crate) fn init_account(account: Pubkey, mint: Pubkey, owner: Pubkey) -> Instruction {
+/// Makes a token account out of a fresh account.
+pub fn init_account(account: Pubkey, mint: Pubkey, owner: Pubkey) -> Instruction {
     let accounts = vec![
         AccountMeta::new(account, false),
         AccountMeta::new_readonly(mint, false),
@@ -73,7 +83,8 @@ pub(crate) fn init_account(account: Pubkey, mint: Pubkey, owner: Pubkey) -> Inst
     instruction(TOKEN_PROGRAM, accounts, &[&[18], owner.as_ref()])
 }
 
-pub(crate) fn mint_to(mint: Pubkey, to: Pubkey, authority: Pubkey, amount: u64) -> Instruction {
+/// Makes tokens.
+pub fn mint_to(mint: Pubkey, to: Pubkey, authority: Pubkey, amount: u64) -> Instruction {
     let accounts = vec![
         AccountMeta::new(mint, false),
         AccountMeta::new(to, false),
@@ -82,7 +93,8 @@ pub(crate) fn mint_to(mint: Pubkey, to: Pubkey, authority: Pubkey, amount: u64) 
     instruction(TOKEN_PROGRAM, accounts, &[&[7], &amount.to_le_bytes()])
 }
 
-pub(crate) fn transfer(from: Pubkey, to: Pubkey, owner: Pubkey, amount: u64) -> Instruction {
+/// Moves tokens.
+pub fn transfer(from: Pubkey, to: Pubkey, owner: Pubkey, amount: u64) -> Instruction {
     let accounts = vec![
         AccountMeta::new(from, false),
         AccountMeta::new(to, false),
@@ -92,14 +104,18 @@ pub(crate) fn transfer(from: Pubkey, to: Pubkey, owner: Pubkey, amount: u64) -> 
 }
 
 /// What `SetAuthority` changes.
-#[derive(Clone, Copy)]
-pub(crate) enum Authority {
+#[derive(Clone, Copy, Debug)]
+pub enum Authority {
+    /// Who may make tokens.
     MintTokens,
+    /// Whose tokens they are.
     AccountOwner,
+    /// Who may close the account.
     CloseAccount,
 }
 
-pub(crate) fn set_authority(
+/// Gives an authority to somebody else.
+pub fn set_authority(
     account: Pubkey,
     current: Pubkey,
     kind: Authority,
@@ -117,12 +133,8 @@ pub(crate) fn set_authority(
     instruction(TOKEN_PROGRAM, accounts, &[&[6, kind, 1], new.as_ref()])
 }
 
-pub(crate) fn approve(
-    account: Pubkey,
-    delegate: Pubkey,
-    owner: Pubkey,
-    amount: u64,
-) -> Instruction {
+/// Lets a delegate move tokens.
+pub fn approve(account: Pubkey, delegate: Pubkey, owner: Pubkey, amount: u64) -> Instruction {
     let accounts = vec![
         AccountMeta::new(account, false),
         AccountMeta::new_readonly(delegate, false),
@@ -132,12 +144,13 @@ pub(crate) fn approve(
 }
 
 /// The address of the owner's associated token account.
-pub(crate) fn associated(owner: Pubkey, mint: Pubkey) -> Pubkey {
+pub fn associated(owner: Pubkey, mint: Pubkey) -> Pubkey {
     let seeds = [owner.as_ref(), &TOKEN_PROGRAM, mint.as_ref()];
     Pubkey::find_program_address(&seeds, &Pubkey::from(ASSOCIATED_TOKEN_PROGRAM)).0
 }
 
-pub(crate) fn create_associated(payer: Pubkey, owner: Pubkey, mint: Pubkey) -> Instruction {
+/// Makes the owner's associated token account, unless it is there.
+pub fn create_associated(payer: Pubkey, owner: Pubkey, mint: Pubkey) -> Instruction {
     let accounts = vec![
         AccountMeta::new(payer, true),
         AccountMeta::new(associated(owner, mint), false),

@@ -14,23 +14,28 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 
-use crate::tokens;
-use crate::world::{CHAIN, CLUSTER, World, time_params};
+use super::tokens;
+use super::world::{CHAIN, CLUSTER, World, time_params};
 
 /// Signatures that fit a transaction of 1 232 bytes.
-pub(crate) const PER_TRANSACTION: usize = 6;
+pub const PER_TRANSACTION: usize = 6;
 
 /// Members of a piece that fits a transaction.
 const PER_PIECE: usize = 20;
 
 /// An instruction of the program with who signs it.
-pub(crate) struct Call {
-    pub(crate) data: Vec<u8>,
-    pub(crate) roles: Vec<Role>,
-    pub(crate) keys: Vec<Pubkey>,
-    pub(crate) signers: Vec<Keypair>,
+#[derive(Debug)]
+pub struct Call {
+    /// Its data.
+    pub data: Vec<u8>,
+    /// What each account is for.
+    pub roles: Vec<Role>,
+    /// The accounts.
+    pub keys: Vec<Pubkey>,
+    /// Keys of those who sign.
+    pub signers: Vec<Keypair>,
     /// Instructions that stand before it in the transaction.
-    pub(crate) before: Vec<Instruction>,
+    pub before: Vec<Instruction>,
 }
 
 impl Clone for Call {
@@ -59,7 +64,7 @@ impl Call {
     }
 
     /// The place of the role of this name.
-    pub(crate) fn place(&self, role: &str) -> usize {
+    pub fn place(&self, role: &str) -> usize {
         self.roles
             .iter()
             .position(|found| found.name == role)
@@ -67,7 +72,8 @@ impl Call {
     }
 
     /// The same call with another account in a role.
-    pub(crate) fn with(&self, role: &str, key: Pubkey) -> Self {
+    #[must_use]
+    pub fn with(&self, role: &str, key: Pubkey) -> Self {
         let mut call = self.clone();
         let place = call.place(role);
         call.keys[place] = key;
@@ -92,7 +98,7 @@ impl Call {
 
 impl World {
     /// Runs calls in one transaction.
-    pub(crate) fn try_run(&mut self, calls: &[Call]) -> Result<TransactionMetadata, String> {
+    pub fn try_run(&mut self, calls: &[Call]) -> Result<TransactionMetadata, String> {
         let mut steps = vec![];
         let mut signers: Vec<&Keypair> = vec![];
         for call in calls {
@@ -113,7 +119,7 @@ impl World {
     }
 
     /// Runs calls that must succeed; the compute units they took.
-    pub(crate) fn done(&mut self, calls: &[Call]) -> u64 {
+    pub fn done(&mut self, calls: &[Call]) -> u64 {
         match self.try_run(calls) {
             Ok(done) => done.compute_units_consumed,
             Err(error) => panic!("refused: {error} {}", text(&error)),
@@ -121,7 +127,7 @@ impl World {
     }
 
     /// A call that must be refused by a rule, leaving every account as it was.
-    pub(crate) fn refused(&mut self, call: &Call, rule: Error) {
+    pub fn refused(&mut self, call: &Call, rule: Error) {
         self.fails(
             call,
             &format!(
@@ -133,7 +139,7 @@ impl World {
     }
 
     /// A call that must fail with this error of the runtime, leaving every account as it was.
-    pub(crate) fn fails(&mut self, call: &Call, expected: &str) {
+    pub fn fails(&mut self, call: &Call, expected: &str) {
         let before = self.picture();
         let found = self
             .try_run(std::slice::from_ref(call))
@@ -144,7 +150,7 @@ impl World {
     }
 
     /// Each role in turn is not signed or not writable, and the call is refused for that; then an account is left out.
-    pub(crate) fn refused_without_privileges(&mut self, call: &Call) {
+    pub fn refused_without_privileges(&mut self, call: &Call) {
         for place in 0..call.roles.len() {
             let mut weaker = call.clone();
             let role = &mut weaker.roles[place];
@@ -165,7 +171,8 @@ impl World {
         self.refused(&shorter, Error::MissingAccount);
     }
 
-    pub(crate) fn initialize_data() -> Initialize {
+    /// What `initialize` binds.
+    pub fn initialize_data() -> Initialize {
         Initialize {
             cluster_genesis: CLUSTER,
             chain_id: chain_id_hash(CHAIN),
@@ -176,11 +183,13 @@ impl World {
         }
     }
 
-    pub(crate) fn initialize(&self) -> Call {
+    /// Initializes the bridge.
+    pub fn initialize(&self) -> Call {
         self.initialize_with(Self::initialize_data())
     }
 
-    pub(crate) fn initialize_with(&self, data: Initialize) -> Call {
+    /// Initializes it with other data.
+    pub fn initialize_with(&self, data: Initialize) -> Call {
         let keys = vec![
             self.authority.pubkey(),
             self.bridge,
@@ -203,7 +212,8 @@ impl World {
         )
     }
 
-    pub(crate) fn deposit(
+    /// Tokens for an account of the chain.
+    pub fn deposit(
         &self,
         asset: Asset,
         user: &Keypair,
@@ -233,7 +243,7 @@ impl World {
     }
 
     /// The address of the signatures account of a body at a set epoch.
-    pub(crate) fn signatures_address(&self, set_epoch: u64, body_hash: &Bytes32) -> Pubkey {
+    pub fn signatures_address(&self, set_epoch: u64, body_hash: &Bytes32) -> Pubkey {
         let seeds = [
             SIGNATURES_SEED,
             &[Kind::Settle.byte()],
@@ -244,7 +254,7 @@ impl World {
     }
 
     /// Posts signatures of members of the present set on a body.
-    pub(crate) fn post(&self, body: &SettleBody, indexes: &[u8]) -> Call {
+    pub fn post(&self, body: &SettleBody, indexes: &[u8]) -> Call {
         let message = body.message();
         let signed: Vec<_> = indexes
             .iter()
@@ -255,12 +265,7 @@ impl World {
     }
 
     /// Posts with any instruction before it.
-    pub(crate) fn post_after(
-        &self,
-        body: &SettleBody,
-        indexes: &[u8],
-        before: Instruction,
-    ) -> Call {
+    pub fn post_after(&self, body: &SettleBody, indexes: &[u8], before: Instruction) -> Call {
         let hash = body.hash();
         let keys = vec![
             self.authority.pubkey(),
@@ -286,12 +291,18 @@ impl World {
     }
 
     /// A member's key and its signature on bytes.
-    pub(crate) fn signed(&self, index: u8, bytes: &[u8]) -> (Bytes32, [u8; 64]) {
+    pub fn signed(&self, index: u8, bytes: &[u8]) -> (Bytes32, [u8; 64]) {
         let key = &self.keys[usize::from(index)];
         (key.verifying_key().to_bytes(), key.sign(bytes).to_bytes())
     }
 
-    pub(crate) fn settle(&self, body: &SettleBody) -> Call {
+    /// Applies a batch; the relayer is some account.
+    pub fn settle(&self, body: &SettleBody) -> Call {
+        self.settle_for(body, [0x77; 32])
+    }
+
+    /// Applies a batch for a relayer.
+    pub fn settle_for(&self, body: &SettleBody, relayer: Bytes32) -> Call {
         let keys = vec![
             self.bridge,
             self.signatures_address(body.set_epoch, &body.hash()),
@@ -305,7 +316,7 @@ impl World {
         Call::new(
             &Data::Settle(Settle {
                 body: *body,
-                relayer: [0x77; 32],
+                relayer,
             }),
             &instruction::SETTLE,
             keys,
@@ -314,7 +325,7 @@ impl World {
     }
 
     /// Settles and brings the next set along.
-    pub(crate) fn settle_with_set(&self, body: &SettleBody, staged: Pubkey) -> Call {
+    pub fn settle_with_set(&self, body: &SettleBody, staged: Pubkey) -> Call {
         let mut call = self.settle(body);
         call.keys.push(staged);
         call.roles.push(Role {
@@ -326,13 +337,14 @@ impl World {
     }
 
     /// Signs with every member and settles; the compute units of the settlement.
-    pub(crate) fn settled(&mut self, body: &SettleBody) -> u64 {
+    pub fn settled(&mut self, body: &SettleBody) -> u64 {
         self.signed_by_all(body);
         let call = self.settle(body);
         self.done(&[call])
     }
 
-    pub(crate) fn signed_by_all(&mut self, body: &SettleBody) {
+    /// Posts every member's signature.
+    pub fn signed_by_all(&mut self, body: &SettleBody) {
         let all: Vec<u8> = (0..self.set.count())
             .map(|index| u8::try_from(index).unwrap())
             .collect();
@@ -343,7 +355,7 @@ impl World {
     }
 
     /// The next batch: it repeats what was done and credits every deposit.
-    pub(crate) fn batch(&self) -> SettleBody {
+    pub fn batch(&self) -> SettleBody {
         let Bridge {
             config,
             state,
@@ -377,7 +389,8 @@ impl World {
         }
     }
 
-    pub(crate) fn claim_address(&self, asset: Asset, account: Pubkey) -> Pubkey {
+    /// The account that says what was paid.
+    pub fn claim_address(&self, asset: Asset, account: Pubkey) -> Pubkey {
         Pubkey::find_program_address(
             &[CLAIM_SEED, &[asset.byte()], account.as_ref()],
             &self.program,
@@ -386,32 +399,42 @@ impl World {
     }
 
     /// Claims a leaf of a tree to the account's associated token account.
-    pub(crate) fn claim(&self, payouts: &Payouts, index: usize) -> Call {
-        let (account, cumulative) = payouts.leaves[index];
+    pub fn claim(&self, payouts: &Payouts, index: usize) -> Call {
+        let leaf = payouts.leaves[index];
+        let index = u64::try_from(index).unwrap();
+        let proof = payouts.tree.proof(index).unwrap();
+        self.claim_leaf(payouts.asset, leaf, (index, &proof))
+    }
+
+    /// Claims a leaf by its proof to the account's associated token account.
+    pub fn claim_leaf(
+        &self,
+        asset: Asset,
+        (account, cumulative): (Pubkey, u64),
+        (index, proof): (u64, &[Bytes32]),
+    ) -> Call {
         let keys = vec![
             self.authority.pubkey(),
             account,
             self.bridge,
-            self.claim_address(payouts.asset, account),
-            *payouts.asset.of(&self.vaults),
-            tokens::associated(account, *payouts.asset.of(&self.mints)),
+            self.claim_address(asset, account),
+            *asset.of(&self.vaults),
+            tokens::associated(account, *asset.of(&self.mints)),
             tokens::token(),
             tokens::system(),
         ];
-        let index = u64::try_from(index).unwrap();
-        let proof = payouts.tree.proof(index).unwrap();
         let data = Data::Claim {
-            asset: payouts.asset,
+            asset,
             cumulative,
             index,
-            proof: &proof,
+            proof,
         };
         Call::new(&data, &instruction::CLAIM, keys, &[&self.authority])
     }
 }
 
 /// The payer closes a signatures account.
-pub(crate) fn close_signatures(account: Pubkey, payer: &Keypair) -> Call {
+pub fn close_signatures(account: Pubkey, payer: &Keypair) -> Call {
     Call::new(
         &Data::CloseSignatures,
         &instruction::CLOSE_SIGNATURES,
@@ -421,7 +444,7 @@ pub(crate) fn close_signatures(account: Pubkey, payer: &Keypair) -> Call {
 }
 
 /// The calls that stage a set in an account of this key.
-pub(crate) fn stage(account: &Keypair, set: &MemberSet) -> Vec<Call> {
+pub fn stage(account: &Keypair, set: &MemberSet) -> Vec<Call> {
     let bytes = set.bytes();
     let pieces = bytes.chunks(PER_PIECE * Member::LEN).enumerate();
     let calls = pieces.map(|(piece, members)| {
@@ -438,7 +461,7 @@ pub(crate) fn stage(account: &Keypair, set: &MemberSet) -> Vec<Call> {
 }
 
 /// A piece of a set.
-pub(crate) fn stage_piece(account: &Keypair, head: StageHead, members: &[u8]) -> Call {
+pub fn stage_piece(account: &Keypair, head: StageHead, members: &[u8]) -> Call {
     Call::new(
         &Data::StageSet { head, members },
         &instruction::STAGE_SET,
@@ -448,7 +471,7 @@ pub(crate) fn stage_piece(account: &Keypair, head: StageHead, members: &[u8]) ->
 }
 
 /// An instruction of the ed25519 precompile.
-pub(crate) fn ed25519(data: Vec<u8>) -> Instruction {
+pub fn ed25519(data: Vec<u8>) -> Instruction {
     Instruction {
         program_id: Pubkey::from(ED25519_PROGRAM),
         accounts: vec![],
@@ -457,15 +480,19 @@ pub(crate) fn ed25519(data: Vec<u8>) -> Instruction {
 }
 
 /// The payouts of one asset.
-#[derive(Clone)]
-pub(crate) struct Payouts {
-    pub(crate) asset: Asset,
-    pub(crate) leaves: Vec<(Pubkey, u64)>,
-    pub(crate) tree: Tree,
+#[derive(Clone, Debug)]
+pub struct Payouts {
+    /// Which.
+    pub asset: Asset,
+    /// To whom, and all that was ever due, base units.
+    pub leaves: Vec<(Pubkey, u64)>,
+    /// Over the leaves.
+    pub tree: Tree,
 }
 
 impl Payouts {
-    pub(crate) fn new(asset: Asset, leaves: Vec<(Pubkey, u64)>) -> Self {
+    /// Of these leaves.
+    pub fn new(asset: Asset, leaves: Vec<(Pubkey, u64)>) -> Self {
         let chain = chain_id_hash(CHAIN);
         let hashes = leaves
             .iter()
@@ -479,7 +506,7 @@ impl Payouts {
     }
 
     /// The part of a batch.
-    pub(crate) fn payout(&self) -> Payout {
+    pub fn payout(&self) -> Payout {
         Payout {
             root: self.tree.root(),
             total: self.leaves.iter().map(|(_, paid)| paid).sum(),
@@ -487,7 +514,7 @@ impl Payouts {
     }
 
     /// Puts the part into a batch.
-    pub(crate) fn put(&self, body: &mut SettleBody) {
+    pub fn put(&self, body: &mut SettleBody) {
         *self.asset.of_mut(&mut body.payouts) = self.payout();
     }
 }

@@ -1,6 +1,7 @@
 //! A runtime with the program, two mints, vaults, a queue and a member set, up to the point where the bridge may be initialized.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ed25519_dalek::SigningKey;
 use io_settlement::account::Bridge;
@@ -18,11 +19,11 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer;
 use solana_transaction::versioned::VersionedTransaction;
 
-use crate::calls::stage;
-use crate::tokens::{self, Authority};
+use super::calls::stage;
+use super::tokens::{self, Authority};
 
 /// The program as it is checked in.
-pub(crate) const PROGRAM: &[u8] = include_bytes!("../../../bridge/program/settlement.so");
+pub const PROGRAM: &[u8] = include_bytes!("../../../bridge/program/settlement.so");
 
 /// The program under test: the one that is checked in, or the file that `IO_PROGRAM` names, by which `tests/mutate-program` tries others.
 fn program() -> Vec<u8> {
@@ -33,64 +34,94 @@ fn program() -> Vec<u8> {
 }
 
 /// 2024-07-01T00:00:00Z.
-pub(crate) const SCHEDULE_START: u64 = 1_719_792_000;
-pub(crate) const GENESIS_TIME: u64 = 1_800_000_000;
-pub(crate) const CLUSTER: Bytes32 = [0xc1; 32];
-pub(crate) const CHAIN: &str = "io-test-1";
+pub const SCHEDULE_START: u64 = 1_719_792_000;
+/// When the chain begins, Unix seconds.
+pub const GENESIS_TIME: u64 = 1_800_000_000;
+/// The cluster's genesis hash.
+pub const CLUSTER: Bytes32 = [0xc1; 32];
+/// The chain's id.
+pub const CHAIN: &str = "io-test-1";
 /// What lies in the treasuries that fund depositors, base units.
 const TREASURY: u64 = 1_000_000_000_000_000;
 
 /// What a world is made of.
-pub(crate) struct Plan {
+#[derive(Clone, Debug)]
+pub struct Plan {
     /// Power of each member.
-    pub(crate) powers: Vec<u64>,
-    pub(crate) queue_bytes: usize,
-    pub(crate) io_decimals: u8,
-    pub(crate) io_freeze: bool,
-    pub(crate) usdc_freeze: bool,
-    /// What is put into the IO vault before the start, base units.
-    pub(crate) io_in_vault: u64,
+    pub powers: Vec<u64>,
+    /// A set whose keys somebody else has, in place of one with these powers.
+    pub set: Option<MemberSet>,
+    /// Size of the queue account.
+    pub queue_bytes: usize,
+    /// Digits of IO after the point.
+    pub io_decimals: u8,
+    /// Whether IO can be frozen.
+    pub io_freeze: bool,
+    /// Whether USDC can be frozen.
+    pub usdc_freeze: bool,
+    /// What is put into the vaults before the start, base units by asset.
+    pub in_vaults: [u64; 2],
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("World")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Plan {
     fn default() -> Self {
         Self {
             powers: vec![10, 10, 10, 10],
+            set: None,
             queue_bytes: queue_len(CAPACITY_MIN).unwrap(),
             io_decimals: 8,
             io_freeze: false,
             usdc_freeze: false,
-            io_in_vault: 0,
+            in_vaults: [0, 0],
         }
     }
 }
 
 /// Everything on the ledger.
-pub(crate) struct World {
-    pub(crate) svm: LiteSVM,
-    pub(crate) program: Pubkey,
+pub struct World {
+    /// The runtime with all accounts.
+    pub svm: LiteSVM,
+    /// The program.
+    pub program: Pubkey,
     /// Pays fees and takes part in nothing else.
-    pub(crate) payer: Keypair,
+    pub payer: Keypair,
     /// The program's upgrade authority.
-    pub(crate) authority: Keypair,
+    pub authority: Keypair,
     /// Mints what depositors own.
-    pub(crate) minter: Keypair,
-    pub(crate) bridge: Pubkey,
-    pub(crate) mints: [Pubkey; 2],
-    pub(crate) vaults: [Pubkey; 2],
-    pub(crate) stake_vault: Pubkey,
-    pub(crate) queue: Pubkey,
+    pub minter: Keypair,
+    /// The bridge account.
+    pub bridge: Pubkey,
+    /// Mints by asset.
+    pub mints: [Pubkey; 2],
+    /// Vaults by asset.
+    pub vaults: [Pubkey; 2],
+    /// The vault of staked IO.
+    pub stake_vault: Pubkey,
+    /// The deposit queue.
+    pub queue: Pubkey,
     /// The account that holds the member set.
-    pub(crate) members: Pubkey,
-    pub(crate) set: MemberSet,
+    pub members: Pubkey,
+    /// The member set.
+    pub set: MemberSet,
     /// Keys in the set's order.
-    pub(crate) keys: Vec<SigningKey>,
-    pub(crate) treasuries: [Pubkey; 2],
-    pub(crate) serial: u64,
+    pub keys: Vec<SigningKey>,
+    /// Accounts by asset out of which depositors are funded.
+    pub treasuries: [Pubkey; 2],
+    /// Number of the last keypair made.
+    pub serial: u64,
 }
 
 /// Keys of a set of these powers, and the set, for an epoch. Different salts give different keys.
-pub(crate) fn member_set(set_epoch: u64, powers: &[u64], salt: u8) -> (MemberSet, Vec<SigningKey>) {
+pub fn member_set(set_epoch: u64, powers: &[u64], salt: u8) -> (MemberSet, Vec<SigningKey>) {
     let key = |place: usize| {
         SigningKey::from_bytes(&sha256(&[
             b"member",
@@ -117,7 +148,8 @@ pub(crate) fn member_set(set_epoch: u64, powers: &[u64], salt: u8) -> (MemberSet
     )
 }
 
-pub(crate) fn time_params() -> TimeParams {
+/// Chain time and emission.
+pub fn time_params() -> TimeParams {
     TimeParams {
         genesis_time: GENESIS_TIME,
         chain_start: SCHEDULE_START,
@@ -130,14 +162,17 @@ pub(crate) fn time_params() -> TimeParams {
 
 impl World {
     /// A world in which the bridge may be initialized.
-    pub(crate) fn prepared(plan: &Plan) -> Self {
+    pub fn prepared(plan: &Plan) -> Self {
         let mut svm = LiteSVM::new();
         let [payer, authority, minter] = [1, 2, 3].map(keypair);
         for key in [&payer, &authority, &minter] {
             svm.airdrop(&key.pubkey(), 1_000_000_000_000).unwrap();
         }
         let program = keypair(9).pubkey();
-        let (set, keys) = member_set(1, &plan.powers, 0);
+        let (set, keys) = match &plan.set {
+            Some(set) => (set.clone(), Vec::new()),
+            None => member_set(1, &plan.powers, 0),
+        };
         let none = Pubkey::default();
         let mut world = Self {
             svm,
@@ -166,12 +201,12 @@ impl World {
     }
 
     /// A world with its bridge.
-    pub(crate) fn started() -> Self {
+    pub fn started() -> Self {
         Self::with(&Plan::default())
     }
 
     /// A world of this plan with its bridge.
-    pub(crate) fn with(plan: &Plan) -> Self {
+    pub fn with(plan: &Plan) -> Self {
         let mut world = Self::prepared(plan);
         let call = world.initialize();
         world.done(&[call]);
@@ -184,12 +219,13 @@ impl World {
         self.set_upgrade_authority(Some(self.authority.pubkey()));
     }
 
-    pub(crate) fn program_data(&self) -> Pubkey {
+    /// The program's data account.
+    pub fn program_data(&self) -> Pubkey {
         Pubkey::find_program_address(&[self.program.as_ref()], &Pubkey::from(UPGRADEABLE_LOADER)).0
     }
 
     /// As the loader writes it: giving the authority up leaves the bytes of the last one behind.
-    pub(crate) fn set_upgrade_authority(&mut self, authority: Option<Pubkey>) {
+    pub fn set_upgrade_authority(&mut self, authority: Option<Pubkey>) {
         let address = self.program_data();
         let mut account = self.svm.get_account(&address).unwrap();
         account.data[12] = u8::from(authority.is_some());
@@ -213,7 +249,8 @@ impl World {
         let steps = [
             tokens::mint_to(io, self.treasuries[0], minter, TREASURY),
             tokens::mint_to(usdc, self.treasuries[1], minter, TREASURY),
-            tokens::mint_to(io, self.vaults[0], minter, plan.io_in_vault),
+            tokens::mint_to(io, self.vaults[0], minter, plan.in_vaults[0]),
+            tokens::mint_to(usdc, self.vaults[1], minter, plan.in_vaults[1]),
             tokens::set_authority(io, minter, Authority::MintTokens, self.bridge),
         ];
         let minter = self.minter.insecure_clone();
@@ -221,26 +258,20 @@ impl World {
     }
 
     /// A fresh keypair.
-    pub(crate) fn key(&mut self) -> Keypair {
+    pub fn key(&mut self) -> Keypair {
         self.serial += 1;
         keypair(self.serial)
     }
 
     /// A fresh account of `length` zero bytes that the program owns.
-    pub(crate) fn program_account(&mut self, length: usize) -> Pubkey {
+    pub fn program_account(&mut self, length: usize) -> Pubkey {
         let new = self.key();
         self.create(&new, length, self.program, &[]);
         new.pubkey()
     }
 
     /// Creates an account and runs more instructions in the same transaction.
-    pub(crate) fn create(
-        &mut self,
-        new: &Keypair,
-        length: usize,
-        owner: Pubkey,
-        more: &[Instruction],
-    ) {
+    pub fn create(&mut self, new: &Keypair, length: usize, owner: Pubkey, more: &[Instruction]) {
         let rent = self.svm.minimum_balance_for_rent_exemption(length);
         let mut steps = vec![tokens::create_account(
             self.payer.pubkey(),
@@ -253,14 +284,16 @@ impl World {
         self.send(&steps, &[new]).unwrap();
     }
 
-    pub(crate) fn mint(&mut self, decimals: u8, freeze: Option<Pubkey>) -> Pubkey {
+    /// A new mint.
+    pub fn mint(&mut self, decimals: u8, freeze: Option<Pubkey>) -> Pubkey {
         let new = self.key();
         let init = tokens::init_mint(new.pubkey(), decimals, self.minter.pubkey(), freeze);
         self.create(&new, tokens::MINT_LEN, tokens::token(), &[init]);
         new.pubkey()
     }
 
-    pub(crate) fn token_account(&mut self, mint: Pubkey, owner: Pubkey) -> Pubkey {
+    /// A new token account.
+    pub fn token_account(&mut self, mint: Pubkey, owner: Pubkey) -> Pubkey {
         let new = self.key();
         let init = tokens::init_account(new.pubkey(), mint, owner);
         self.create(&new, tokens::TOKEN_ACCOUNT_LEN, tokens::token(), &[init]);
@@ -268,7 +301,7 @@ impl World {
     }
 
     /// An account with a complete member set.
-    pub(crate) fn staged(&mut self, set: &MemberSet) -> Pubkey {
+    pub fn staged(&mut self, set: &MemberSet) -> Pubkey {
         let new = self.key();
         self.create(&new, members_len(set.count()), self.program, &[]);
         for call in stage(&new, set) {
@@ -278,7 +311,7 @@ impl World {
     }
 
     /// A funded user with a token account of the asset that holds `amount`.
-    pub(crate) fn user(&mut self, asset: Asset, amount: u64) -> (Keypair, Pubkey) {
+    pub fn user(&mut self, asset: Asset, amount: u64) -> (Keypair, Pubkey) {
         let user = self.key();
         self.svm.airdrop(&user.pubkey(), 10_000_000_000).unwrap();
         let account = self.token_account(*asset.of(&self.mints), user.pubkey());
@@ -287,14 +320,14 @@ impl World {
     }
 
     /// Sends tokens from the treasury.
-    pub(crate) fn fund(&mut self, asset: Asset, to: Pubkey, amount: u64) {
+    pub fn fund(&mut self, asset: Asset, to: Pubkey, amount: u64) {
         let minter = self.minter.insecure_clone();
         let step = tokens::transfer(*asset.of(&self.treasuries), to, minter.pubkey(), amount);
         self.send(&[step], &[&minter]).unwrap();
     }
 
     /// The associated token account of an account's key, made if it is not there.
-    pub(crate) fn associated(&mut self, asset: Asset, owner: Pubkey) -> Pubkey {
+    pub fn associated(&mut self, asset: Asset, owner: Pubkey) -> Pubkey {
         let mint = *asset.of(&self.mints);
         let step = tokens::create_associated(self.payer.pubkey(), owner, mint);
         self.send(&[step], &[]).unwrap();
@@ -302,7 +335,7 @@ impl World {
     }
 
     /// Sends a transaction, paid by the payer. The error is the runtime's, as it prints it.
-    pub(crate) fn send(
+    pub fn send(
         &mut self,
         steps: &[Instruction],
         signers: &[&Keypair],
@@ -323,32 +356,44 @@ impl World {
     }
 
     /// Solana's clock, Unix seconds.
-    pub(crate) fn set_time(&mut self, unix: u64) {
+    pub fn set_time(&mut self, unix: u64) {
+        self.change_clock(|data| data[32..40].copy_from_slice(&unix.to_le_bytes()));
+    }
+
+    /// Solana's clock, Unix seconds, and its slot.
+    pub fn set_clock(&mut self, unix: u64, slot: u64) {
+        self.change_clock(|data| {
+            data[..8].copy_from_slice(&slot.to_le_bytes());
+            data[32..40].copy_from_slice(&unix.to_le_bytes());
+        });
+    }
+
+    fn change_clock(&mut self, change: impl FnOnce(&mut [u8])) {
         let address = Pubkey::from(CLOCK_SYSVAR);
         let mut account = self.svm.get_account(&address).unwrap();
-        account.data[32..40].copy_from_slice(&unix.to_le_bytes());
+        change(&mut account.data);
         self.svm.set_account(address, account).unwrap();
     }
 
     /// The bridge account.
-    pub(crate) fn state(&self) -> Bridge {
+    pub fn state(&self) -> Bridge {
         Bridge::read(&self.svm.get_account(&self.bridge).unwrap().data).unwrap()
     }
 
     /// Balance of a token account, base units.
-    pub(crate) fn balance(&self, account: Pubkey) -> u64 {
+    pub fn balance(&self, account: Pubkey) -> u64 {
         let account = self.svm.get_account(&account).unwrap();
-        u64::from_le_bytes(account.data[64..72].try_into().unwrap())
+        u64::from_le_bytes(account.data[tokens::AMOUNT].try_into().unwrap())
     }
 
     /// Supply of the IO mint, base units.
-    pub(crate) fn io_supply(&self) -> u64 {
+    pub fn io_supply(&self) -> u64 {
         let account = self.svm.get_account(&self.mints[0]).unwrap();
         u64::from_le_bytes(account.data[36..44].try_into().unwrap())
     }
 
     /// Digest of every account of the program and of SPL Token, with its lamports.
-    pub(crate) fn picture(&self) -> BTreeMap<Pubkey, (u64, Bytes32)> {
+    pub fn picture(&self) -> BTreeMap<Pubkey, (u64, Bytes32)> {
         let all =
             [self.program, tokens::token()].map(|owner| self.svm.get_program_accounts(&owner));
         all.into_iter()
@@ -358,7 +403,21 @@ impl World {
     }
 }
 
+impl Clone for World {
+    fn clone(&self) -> Self {
+        Self {
+            svm: self.svm.clone(),
+            payer: self.payer.insecure_clone(),
+            authority: self.authority.insecure_clone(),
+            minter: self.minter.insecure_clone(),
+            set: self.set.clone(),
+            keys: self.keys.clone(),
+            ..*self
+        }
+    }
+}
+
 /// The same keypair for the same number.
-pub(crate) fn keypair(number: u64) -> Keypair {
+pub fn keypair(number: u64) -> Keypair {
     Keypair::new_from_array(sha256(&[b"keypair", &number.to_le_bytes()]))
 }

@@ -60,9 +60,10 @@ pub(crate) fn seeds((from, to): (u64, u64), arguments: &Arguments) -> bool {
     }
     if sum.ran < to - from {
         say(&format!(
-            "time was up: {} of {} seeds were run",
+            "time was up: {} of {} seeds were run; go on with --seeds {}..{to}",
             sum.ran,
-            to - from
+            to - from,
+            from + sum.ran
         ));
     }
     say(&format!(
@@ -107,6 +108,7 @@ impl Pool<'_> {
         for (name, values) in [
             ("--without", names(&self.arguments.without)),
             ("--plant", names(self.arguments.plant.as_slice())),
+            ("--ledger", names(self.arguments.ledger.as_slice())),
         ] {
             for value in values {
                 command.args([name, &value]);
@@ -133,7 +135,14 @@ impl Pool<'_> {
                         "FAILED seed {seed}: its process died, {}: {words}",
                         output.status
                     ));
-                    say(&format!("  replay: ./dev sim --seed {seed}"));
+                    let kind = self
+                        .arguments
+                        .ledger
+                        .unwrap_or_else(|| crate::Kind::of(seed));
+                    let name = kind.outside().name;
+                    say(&format!(
+                        "  replay: ./dev sim --seed {seed} --ledger {name}"
+                    ));
                 }
                 has_ended && output.status.success()
             }
