@@ -120,6 +120,8 @@ fn a_set_is_sorted_and_knows_its_power() {
         set.hash(),
         MemberSet::new(2, set.members().to_vec()).unwrap().hash()
     );
+    let later = MemberSet::new(7, set.members().to_vec()).unwrap();
+    assert_eq!((set.set_epoch(), later.set_epoch()), (1, 7));
 }
 
 #[test]
@@ -219,6 +221,17 @@ fn records_come_back_from_the_place_of_their_number() {
         Err(Error::WrongQueue)
     ));
     assert!(matches!(Queue::new(&[]), Err(Error::Truncated)));
+    // A capacity that no account could have.
+    let endless = QueueHeader {
+        tag: TAG_QUEUE,
+        version: VERSION,
+        bridge: [1; 32],
+        capacity: u64::MAX,
+    };
+    assert!(matches!(
+        Queue::new(&endless.to_bytes()),
+        Err(Error::WrongQueue)
+    ));
 }
 
 #[test]
