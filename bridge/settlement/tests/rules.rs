@@ -7,6 +7,7 @@
 )]
 
 use io_settlement::account::{Roots, Signatures, TAG_QUEUE, VERSION};
+use io_settlement::batch::Kind;
 use io_settlement::codec::Fixed;
 use io_settlement::codec::Writer;
 use io_settlement::deposit::{
@@ -303,10 +304,14 @@ fn the_precompile_instruction_has_the_announced_layout() {
 }
 
 #[test]
-fn each_asset_has_its_byte_and_its_decimals() {
+fn each_asset_and_kind_has_its_byte() {
     for (asset, byte, decimals) in [(Asset::Io, 0, 8), (Asset::Usdc, 1, 6)] {
         assert_eq!((asset.byte(), asset.decimals()), (byte, decimals));
         assert_eq!(Asset::try_from(byte), Ok(asset));
     }
     assert_eq!(Asset::try_from(2), Err(Error::UnknownAsset));
+    assert_eq!(Kind::try_from(1), Ok(Kind::Settle));
+    for byte in [0, 2] {
+        assert_eq!(Kind::try_from(byte), Err(Error::UnknownKind));
+    }
 }
