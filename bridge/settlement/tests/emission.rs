@@ -200,6 +200,14 @@ fn times_that_cannot_be_are_refused() {
         .check(),
         Err(Error::EmittedBefore)
     );
+    let highest = Schedule::Halving {
+        first_month: MONTH_MAX,
+        period_months: 1,
+        max: 1,
+    };
+    assert_eq!(highest.check(), Ok(()));
+    // The longest month has 744 hours.
+    assert_eq!(MONTH_MAX, 24_794_010_851_760_150);
     let good = (1000, 3, 4800);
     for (first_month, period_months, max) in [
         (0, good.1, good.2),

@@ -6,7 +6,8 @@
     reason = "numbers of a test are small"
 )]
 
-use io_settlement::account::{Signatures, TAG_QUEUE, VERSION};
+use io_settlement::account::{Roots, Signatures, TAG_QUEUE, VERSION};
+use io_settlement::batch::Kind;
 use io_settlement::codec::Fixed;
 use io_settlement::codec::Writer;
 use io_settlement::deposit::{
@@ -120,6 +121,8 @@ fn a_set_is_sorted_and_knows_its_power() {
         set.hash(),
         MemberSet::new(2, set.members().to_vec()).unwrap().hash()
     );
+    let later = MemberSet::new(7, set.members().to_vec()).unwrap();
+    assert_eq!((set.set_epoch(), later.set_epoch()), (1, 7));
 }
 
 #[test]
@@ -158,6 +161,7 @@ fn a_quorum_is_more_than_two_thirds() {
         (66, 100, false),
         (67, 100, true),
         (0, 0, false),
+        (1, 0, false),
     ] {
         assert_eq!(is_quorum(marked, total), quorum, "{marked} of {total}");
     }
@@ -218,6 +222,17 @@ fn records_come_back_from_the_place_of_their_number() {
         Err(Error::WrongQueue)
     ));
     assert!(matches!(Queue::new(&[]), Err(Error::Truncated)));
+    // A capacity that no account could have.
+    let endless = QueueHeader {
+        tag: TAG_QUEUE,
+        version: VERSION,
+        bridge: [1; 32],
+        capacity: u64::MAX,
+    };
+    assert!(matches!(
+        Queue::new(&endless.to_bytes()),
+        Err(Error::WrongQueue)
+    ));
 }
 
 #[test]
@@ -257,6 +272,7 @@ fn accounts_have_the_length_of_what_they_hold() {
     assert_eq!(queue_len(u64::MAX), None);
     assert_eq!(slot_offset(0, 16), None);
     assert_eq!(slot_offset(1, 0), None);
+    assert_eq!(Roots::LEN, 2 * Roots::ASSET_LEN);
     for count in [0, 1, 4, u16::MAX] {
         let whole = MembersHeader::LEN + Member::LEN * usize::from(count);
         assert_eq!(members_len(count), whole);
@@ -285,4 +301,17 @@ fn the_precompile_instruction_has_the_announced_layout() {
     assert!(SignatureOffsets::expected(SIGNATURES_MAX, SIGNATURES_MAX - 1).is_some());
     assert_eq!(SignatureOffsets::expected(SIGNATURES_MAX + 1, 0), None);
     assert_eq!(SignatureOffsets::expected(2, 2), None);
+}
+
+#[test]
+fn each_asset_and_kind_has_its_byte() {
+    for (asset, byte, decimals) in [(Asset::Io, 0, 8), (Asset::Usdc, 1, 6)] {
+        assert_eq!((asset.byte(), asset.decimals()), (byte, decimals));
+        assert_eq!(Asset::try_from(byte), Ok(asset));
+    }
+    assert_eq!(Asset::try_from(2), Err(Error::UnknownAsset));
+    assert_eq!(Kind::try_from(1), Ok(Kind::Settle));
+    for byte in [0, 2] {
+        assert_eq!(Kind::try_from(byte), Err(Error::UnknownKind));
+    }
 }

@@ -137,15 +137,24 @@ impl Index {
             rules: Rules::read(snapshot)?,
             ..Self::default()
         };
-        let mut stakes = BTreeMap::new();
-        STAKES.visit(snapshot, None, &mut |id, stake| {
-            stakes.insert(id, stake);
-            ControlFlow::Continue(())
-        })?;
-        DEVICES.visit(snapshot, None, &mut |id, device| {
-            index.put_device(&device, stakes.get(&id));
-            ControlFlow::Continue(())
-        })?;
+        let mut fault = None;
+        DEVICES.visit(
+            snapshot,
+            None,
+            &mut |id, device| match STAKES.read(snapshot, &id) {
+                Ok(stake) => {
+                    index.put_device(&device, stake.as_ref());
+                    ControlFlow::Continue(())
+                }
+                Err(found) => {
+                    fault = Some(found);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         ORDERS.visit(snapshot, None, &mut |_id, order| {
             index.order(&order, true);
             ControlFlow::Continue(())

@@ -1,8 +1,12 @@
 //! The road of a transaction into a block.
 
+use io_state_machine::admission::{self, Pending};
+use io_state_machine::context::BlockContext;
+use io_state_machine::error::ActionError;
+use io_state_machine::state::State;
 use io_types::action::{Heartbeats, Transfer};
 use io_types::{
-    AccountId, Action, Amount, Asset, DeviceId, Hash, Height, Signature, Transaction,
+    AccountId, Action, Amount, Asset, BlockTime, DeviceId, Hash, Height, Signature, Transaction,
     TransactionBody,
 };
 
@@ -96,6 +100,89 @@ fn a_transaction_that_breaks_a_rule_of_admission_stays_out() {
     ];
     for (code, bytes) in cases {
         stays_out(&mut chain, bytes, code);
+    }
+}
+
+#[test]
+fn what_is_just_within_the_rules_of_admission_enters() {
+    let chain = Chain::new();
+    let next = chain.height() + 1;
+    let ahead = chain.genesis().params.admission.expiry_blocks_max;
+    for bytes in [
+        with(&chain, |body| body.expires = Height(next)),
+        with(&chain, |body| body.expires = Height(next + ahead)),
+        with(&chain, |body| body.actions = vec![pay(); 256]),
+        with(&chain, |body| body.lane = 15),
+    ] {
+        // Each on a mempool of its own: they have one sequence.
+        let mut own = Chain::new();
+        assert_eq!(own.machine.check_tx(&bytes, false).unwrap(), Ok(()));
+        let block = own.propose(vec![bytes]);
+        assert_eq!(block.transactions.len(), 2);
+        assert!(!own.decide(block).transactions[1].inadmissible);
+    }
+    let mut chain = chain;
+    let late = with(&chain, |body| body.expires = Height(next + ahead + 1));
+    stays_out(&mut chain, late, 107);
+}
+
+#[test]
+fn a_signer_with_the_fee_and_nothing_more_enters() {
+    let mut chain = Chain::new();
+    let poor = key(99);
+    chain.must(
+        &key(1),
+        Action::Transfer(Transfer {
+            to: account(&poor),
+            asset: Asset::Io,
+            amount: Amount::new(FEE),
+            client_id: 1,
+        }),
+    );
+    let bytes = chain.sign(&poor, vec![pay()]);
+    assert_eq!(chain.machine.check_tx(&bytes, false).unwrap(), Ok(()));
+    let outcome = chain.block(vec![bytes]).transactions[1].clone();
+    // Admitted and paid for; the transfer itself has nothing left to move.
+    assert_eq!((outcome.code, outcome.inadmissible), (201, false));
+    assert_eq!(chain.free_io(&poor), 0);
+}
+
+#[test]
+fn a_sequence_follows_the_later_of_state_and_mempool() {
+    let mut chain = Chain::new();
+    for client_id in 1..=3 {
+        chain.must(
+            &key(1),
+            Action::Transfer(Transfer {
+                to: account(&key(2)),
+                asset: Asset::Io,
+                amount: Amount::new(1),
+                client_id,
+            }),
+        );
+    }
+    let view = chain.machine.store().snapshot();
+    let state = State::new(&view);
+    let (height, time) = (Height(chain.height() + 1), BlockTime(chain.now));
+    let block = BlockContext::load(&state, height, time, Hash::ZERO).unwrap();
+    for (waiting, sequence, enters) in [
+        (None, 4, true),
+        (Some(2), 4, true),
+        (Some(2), 3, false),
+        (Some(4), 5, true),
+        (Some(4), 4, false),
+    ] {
+        let bytes = with(&chain, |body| body.sequence = sequence);
+        let signed = admission::open(&bytes).unwrap();
+        let pending = waiting.map(|last| Pending::from([((account(&key(1)), 0), last)]));
+        let found = admission::check(&signed, &block, &state, pending.as_ref());
+        match found {
+            Ok(fee) => assert!(enters && fee == Amount::new(FEE), "{sequence}"),
+            Err(ActionError::Rejected(why)) => {
+                assert_eq!((why.code(), enters), (105, false), "{sequence}");
+            }
+            Err(ActionError::Faulted(fault)) => panic!("{fault}"),
+        }
     }
 }
 
