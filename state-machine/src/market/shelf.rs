@@ -14,9 +14,8 @@ use io_types::codec::hash_of;
 use io_types::row::Device;
 use io_types::{Asset, ChainTime, DeviceId, MicroUsd};
 
-// Small: a block that takes one device off a shelf copies the nodes above it and looks at all their children.
-const LEAF_MAX: usize = 16;
-const INNER_MAX: usize = 12;
+const LEAF_MAX: usize = 64;
+const INNER_MAX: usize = 32;
 const ASSETS: usize = 3;
 const CONNECTIVITIES: usize = 5;
 const COMPLIANCES: usize = 4;
