@@ -46,7 +46,7 @@ pub struct BlockContext {
     pub params: Arc<Params>,
     /// The catalogue in force.
     pub catalogue: Arc<Catalogue>,
-    /// Devices by owner, as of the block before; empty where no block is executed.
+    /// Devices with rewards not collected by owner, as of the block before; empty where no block is executed.
     pub owners: Arc<Owners>,
 }
 

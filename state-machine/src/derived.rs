@@ -13,7 +13,7 @@ pub struct Derived {
     pub market: crate::market::Index,
     /// Devices by their last link.
     pub uptime: crate::uptime::Index,
-    /// Devices by owner.
+    /// Devices with rewards not collected, by owner.
     pub owners: Arc<crate::device::Owners>,
     /// Running challenges and devices by due time.
     pub verification: crate::verification::Index,

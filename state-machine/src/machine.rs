@@ -454,7 +454,7 @@ impl Machine {
         }
     }
 
-    /// What an account has earned and not collected, the oldest first by device: at most `limit`.
+    /// What an account has earned and not collected, by device, the oldest first: at most `limit`.
     pub fn accruals(
         &self,
         view: &View<'_>,
@@ -469,8 +469,11 @@ impl Machine {
         };
         let mut found = Vec::new();
         for id in owners.candidates(account) {
+            if found.len() >= limit {
+                break;
+            }
             let row = DEVICES.read(view, &id)?;
-            if found.len() < limit && row.is_some_and(|row| row.owner == account) {
+            if row.is_some_and(|row| row.owner == account) {
                 let of_device = crate::reward::accruals(view, &params.reward, id)?;
                 found.extend(of_device.into_iter().map(|(epoch, row)| (epoch, id, row)));
             }

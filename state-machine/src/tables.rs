@@ -87,7 +87,8 @@ const fn spec(id: u8, name: &'static str, leaf: Leaf) -> TableSpec {
     }
 }
 
-/// The list that the app hash commits to. Tables that outsiders want proven have one leaf for each row.
+/// The list that the app hash commits to. Tables that outsiders want proven have one leaf for each row, and so have those
+/// whose rows are pages themselves.
 pub static SPECS: &[TableSpec] = &[
     spec(1, "params", Leaf::Row),
     spec(2, "catalogue", Leaf::Row),
@@ -101,11 +102,11 @@ pub static SPECS: &[TableSpec] = &[
     spec(14, "client_ids", Leaf::Page),
     spec(20, "devices", Leaf::Row),
     spec(21, "device_keys", Leaf::Page),
-    spec(22, "uptime", Leaf::Page),
-    spec(23, "stakes", Leaf::Page),
-    spec(24, "old_rewards", Leaf::Page),
+    spec(22, "uptime", Leaf::Row),
+    spec(23, "stakes", Leaf::Row),
+    spec(24, "old_rewards", Leaf::Row),
     spec(25, "epochs", Leaf::Row),
-    spec(26, "device_results", Leaf::Page),
+    spec(26, "device_results", Leaf::Row),
     spec(27, "closing", Leaf::Page),
     spec(30, "orders", Leaf::Page),
     spec(31, "bookings", Leaf::Row),

@@ -66,7 +66,7 @@ fn text(view: &AccountView) -> String {
             .map(|(_, _, accrual)| accrual.collectable_at.0)
             .max();
         text.push_str(&format!(
-            "rewards not collected: {} of {} device hours, all collectable by chain time {}\n",
+            "rewards not collected: {} in {} entries, all collectable by chain time {}\n",
             sum.map_or_else(|| "more than fits".to_owned(), |sum| show(sum, Asset::Io)),
             view.accruals.len(),
             instant(last.unwrap_or(0)),

@@ -14,6 +14,14 @@ use super::frame::{FrameError, Frames, MESSAGE_BYTES_MAX};
 /// that were read before it are checked.
 pub(super) const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 
+/// A message that is smaller is copied out of the buffer it was read into, which would live as long as the message.
+const SMALL_BYTES: usize = 8 * 1024;
+
+/// Memory that a message holds, about: itself, its place in the queue and what an allocation costs.
+fn held_by(message: &Bytes) -> usize {
+    message.len().saturating_add(64)
+}
+
 /// Messages in the order in which they came, between the thread that reads and the one that answers.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
@@ -37,7 +45,7 @@ impl State {
     /// The next message, or none and whether the stream has ended there.
     fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
         if let Some(message) = self.messages.pop_front() {
-            self.bytes = self.bytes.saturating_sub(message.len());
+            self.bytes = self.bytes.saturating_sub(held_by(&message));
             return Ok(Some(message));
         }
         let Some(end) = self.end.take() else {
@@ -51,6 +59,7 @@ impl State {
 impl Inbox {
     /// Reads messages until the stream ends, breaks or nobody answers any more.
     pub(super) fn fill(&self, source: impl Read) {
+        let _ended = Ending(self);
         let mut frames = Frames::new(source, MESSAGE_BYTES_MAX);
         let end = loop {
             match frames.wait() {
@@ -78,7 +87,12 @@ impl Inbox {
         }
         let mut next = Some(first);
         while let Some(message) = next {
-            state.bytes = state.bytes.saturating_add(message.len());
+            let message = if message.len() < SMALL_BYTES {
+                Bytes::copy_from_slice(&message)
+            } else {
+                message
+            };
+            state.bytes = state.bytes.saturating_add(held_by(&message));
             state.messages.push_back(message);
             // What is wrong with the rest is found again by who waits for it.
             next = frames.ready_message().unwrap_or(None);
@@ -118,6 +132,16 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing runs under this lock that could leave the queue half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the stream when the thread that reads it ends, however it does.
+struct Ending<'a>(&'a Inbox);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.lock().end.get_or_insert(Ok(()));
+        self.0.filled.notify_one();
     }
 }
 

@@ -69,15 +69,26 @@ fn converse(
 ) -> Ended {
     let inbox = Inbox::default();
     thread::scope(|scope| {
+        // Also when the answering panics: the scope waits for the reader.
+        let _closing = Closing(&inbox, Some(hang_up));
         let reading = thread::Builder::new().name("abci-read".to_owned());
         if let Err(error) = reading.spawn_scoped(scope, || inbox.fill(reader)) {
             return Ended::Refused(format!("no thread could be started to read it: {error}"));
         }
-        let ended = connection::serve(&inbox, writer, dispatch);
-        inbox.close();
-        hang_up();
-        ended
+        connection::serve(&inbox, writer, dispatch)
     })
+}
+
+/// Ends the reading of a connection.
+struct Closing<'a, F: FnOnce()>(&'a Inbox, Option<F>);
+
+impl<F: FnOnce()> Drop for Closing<'_, F> {
+    fn drop(&mut self) {
+        self.0.close();
+        if let Some(hang_up) = self.1.take() {
+            hang_up();
+        }
+    }
 }
 
 /// A bound ABCI socket. Only its owner may connect. Dropping it ends every connection and removes the socket.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use io_state_machine::context::BlockContext;
+use io_state_machine::paged::{PER_ROW, PagedKey, first_of_row};
 use io_state_machine::stake;
 use io_state_machine::state::State as Rows;
 use io_state_machine::tables::{
@@ -20,6 +21,9 @@ use serde_json::Value;
 use super::Api;
 use super::failure::Failure;
 use super::pages::{Asked, Named, PageQuery, ascending, descending, found, the_row};
+
+/// Rows of 64 results that one request looks at: a commit waits for who reads.
+const RESULT_ROWS_MAX: usize = 256;
 
 /// Filters come as text: an empty or unknown one is answered in our words.
 #[derive(Debug, Default, Deserialize)]
@@ -264,22 +268,27 @@ pub(super) async fn epoch_devices(
     let (limit, after) = (query.limit()?, query.after::<DeviceId>()?);
     let view = api.chain.machine.store().snapshot();
     let last = COUNTERS.read(&view, &())?.unwrap_or_default().device;
-    let first = after.map_or(1, |after| after.0.saturating_add(1));
-    let (mut items, mut more) = (Vec::new(), false);
-    for device in (first..=last).map(DeviceId) {
-        if items.len() >= limit {
-            more = true;
+    // Before it is opened nothing is known of an epoch.
+    let is_known = EPOCHS.read(&view, &epoch)?.is_some();
+    let (mut items, mut looked) = (Vec::new(), after.map_or(0, |after| after.0));
+    for _row in 0..RESULT_ROWS_MAX {
+        if items.len() >= limit || looked >= last || !is_known {
             break;
         }
-        if let Some(row) = DEVICE_RESULTS.read(&view, &(device, epoch))? {
-            let result = row.result;
-            items.push(DeviceResultView { device, result });
+        let from = (DeviceId(looked.saturating_add(1)), epoch);
+        let end = first_of_row(from.0).0.saturating_add(PER_ROW);
+        let page = DEVICE_RESULTS.pages(&view, &from, &from)?.pop();
+        for id in (from.0.0..end).take_while(|_id| items.len() < limit) {
+            looked = id;
+            let device = DeviceId(id);
+            let row = page.as_ref().map(|(_first, page)| page.get(device.place()));
+            if let Some(row) = row.transpose()?.flatten() {
+                let result = row.result;
+                items.push(DeviceResultView { device, result });
+            }
         }
     }
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|last| last.device.to_string());
+    let next = (is_known && looked < last).then(|| looked.to_string());
     Ok(Json(Page {
         items,
         next,

@@ -122,6 +122,12 @@ impl Consensus for ChainConsensus {
                 request.chain_id, spec.chain_id
             )));
         }
+        if request.initial_height > 1 {
+            return Err(fault(format!(
+                "genesis: initial_height is {}, but a chain of ours begins at 1",
+                request.initial_height
+            )));
+        }
         let time = translate::time(request.time).map_err(fault)?;
         if spec.genesis_time != time {
             return Err(fault(format!(

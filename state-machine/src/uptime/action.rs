@@ -181,6 +181,7 @@ impl Execute for Heartbeats {
         require_open(block, *slot)?;
         for entries_of_row in by_row(entries) {
             let mut page = row_of(state, &entries_of_row)?;
+            let mut changed = None;
             for (device, link) in &entries_of_row {
                 let chain = page.get(device.place())?;
                 let Some((chain, was_down)) =
@@ -189,12 +190,13 @@ impl Execute for Heartbeats {
                     continue;
                 };
                 page.put(device.place(), &chain)?;
+                changed = Some(device);
                 // Only a device whose chain counts as down can be `Down`.
                 if was_down {
                     come_back(state, block, *device)?;
                 }
             }
-            if let Some((device, _link)) = entries_of_row.first() {
+            if let Some(device) = changed {
                 UPTIME.put_page(state, device, &page);
             }
         }

@@ -1,7 +1,7 @@
 //! Rewards: nomination, re-test, accrual, collection, the split of fees.
 
 use io_settlement::emission::Schedule;
-use io_state_machine::{reward, tables};
+use io_state_machine::{ledger, reward, tables};
 use io_types::action::Collect;
 use io_types::row::{NominationCheck, RewardState};
 use io_types::{Action, Amount, Asset, ChainTime, DeviceId, Epoch, SystemAccount};
@@ -421,4 +421,41 @@ fn reputation_rises_once_a_day_for_each_full_hour() {
     chain.run_until(GENESIS_MS + (turn + 1) * HOUR + HOUR / 2);
     let raised = (0..4).fold(start, |now, _hour| now + (10_000 - now).div_ceil(1024));
     assert_eq!((unraised(&chain), reputation(&chain)), (0, raised));
+}
+
+#[test]
+fn owners_collect_what_their_own_devices_earned_and_nobody_elses() {
+    let mut chain = Chain::with(|genesis| genesis.params.reward.collect_after_ms = 0);
+    for (owner, worker) in [(1, 60), (2, 61), (1, 62), (3, 63)] {
+        ready_device(
+            &mut chain,
+            &key(owner),
+            &key(worker),
+            device_spec(1, 1, 100_000),
+        );
+    }
+    chain.step = HOUR / 2;
+    chain.run_until(GENESIS_MS + 3 * HOUR);
+    // All in one row of 64; the last device earned nothing.
+    let earned = [(1, 5_000), (2, 70_000), (3, 900_000)];
+    chain.edit(|state| {
+        for (device, amount) in earned {
+            let key = (DeviceId(device), epoch(1));
+            let mut row = tables::DEVICE_RESULTS.get(state, &key).unwrap().unwrap();
+            row.result.reward = Amount::new(amount);
+            row.reward = RewardState::Accrued;
+            tables::DEVICE_RESULTS.put(state, &key, &row).unwrap();
+            let (pool, supply) = (SystemAccount::RewardPool, ledger::Supply::Emission);
+            ledger::mint(state, pool, Asset::Io, Amount::new(amount), supply).unwrap();
+        }
+    });
+    assert_pool_is_accruals(&chain);
+    for (owner, sum) in [(1, 905_000), (2, 70_000)] {
+        let before = chain.free_io(&key(owner));
+        chain.must(&key(owner), collect_through(1));
+        assert_eq!(chain.free_io(&key(owner)) + FEE - before, sum);
+        assert_pool_is_accruals(&chain);
+        chain.refused(&key(owner), collect_through(1), 601);
+    }
+    chain.refused(&key(3), collect_through(1), 601);
 }

@@ -135,7 +135,8 @@ pub struct AccountView {
     pub balances: Vec<BalanceView>,
     /// Last used sequence of each lane that was used: (lane, sequence).
     pub lanes: Vec<(u16, u64)>,
-    /// Rewards not collected: (epoch, device, accrual).
+    /// Rewards not collected, by device, the oldest first: (epoch, device, accrual). What is older than the kept results is
+    /// one entry under its last epoch. At most 1 000; the rest comes into view as these are collected.
     pub accruals: Vec<(Epoch, DeviceId, Accrual)>,
     /// The height at which this was read.
     pub height: Height,

@@ -96,7 +96,8 @@ pub struct UptimeChain {
     pub link_slot: Slot,
     /// The last slot that the chain covers.
     pub last_slot: Slot,
-    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first); (0, 0) where there is none.
+    /// Bits of the newest epochs, newest last: (epoch, one bit for each slot, bit 0 the first); (0, 0) where there is none: no chain
+    /// begins in epoch 0.
     pub epochs: [(Epoch, u64); 3],
     /// Epochs in a row with enough slots up, as of the last closed epoch.
     pub full_epochs: u32,
