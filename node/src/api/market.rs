@@ -278,7 +278,10 @@ pub(super) async fn epoch_devices(
         let from = (DeviceId(looked.saturating_add(1)), epoch);
         let end = first_of_row(from.0).0.saturating_add(PER_ROW);
         let page = DEVICE_RESULTS.pages(&view, &from, &from)?.pop();
-        for id in (from.0.0..end).take_while(|_id| items.len() < limit) {
+        for id in from.0.0..end {
+            if items.len() >= limit {
+                break;
+            }
             looked = id;
             let device = DeviceId(id);
             let row = page.as_ref().map(|(_first, page)| page.get(device.place()));
