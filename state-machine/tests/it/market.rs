@@ -1,6 +1,6 @@
 //! Orders, matching, bookings and their money.
 
-use io_state_machine::tables;
+use io_state_machine::{reward, tables};
 use io_types::action::{
     CancelOrder, Deliver, EndBooking, NotDelivered, PlaceOrder, Spread, UpdateDevice,
 };
@@ -524,6 +524,38 @@ fn a_served_booking_pays_the_supplier_and_every_unit_is_accounted_for() {
     assert!(
         chain.device(1).challenge.is_some(),
         "a device is challenged before it is hired again"
+    );
+}
+
+#[test]
+fn served_minutes_count_for_the_hours_in_which_they_were_served() {
+    let (mut chain, links) = hired();
+    let first = io_types::ChainTime(chain.now).epoch();
+    serve(&mut chain, &links, 130);
+    let booking = chain.row(&tables::BOOKINGS, &BOOKING).unwrap();
+    let spec = chain.device(1).spec;
+    let catalogue = chain.row(&tables::CATALOGUE, &()).unwrap();
+    let model = catalogue.models.iter().find(|model| model.id == spec.model);
+    let multiplier = model.unwrap().multiplier_milli;
+    let mut served = 0;
+    for hour in 0..3 {
+        let epoch = io_types::Epoch(first.0 + hour);
+        let Some(row) = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch)) else {
+            continue;
+        };
+        served += u32::from(row.result.slots_hired);
+        let closed = chain.row(&tables::EPOCHS, &epoch).unwrap().closed;
+        if closed {
+            let hired = row.result.slots_hired >= 30;
+            let base = reward::base_score(multiplier, spec.quantity, spec.connectivity, hired);
+            assert_eq!(Some(row.result.base), base, "hour {hour}");
+        }
+    }
+    assert_eq!(served, u32::from(booking.parts[0].served));
+    let full = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), first.next()));
+    assert!(
+        full.unwrap().result.slots_hired >= 59,
+        "an hour in its middle"
     );
 }
 
