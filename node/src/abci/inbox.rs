@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     /// Messages of 1 KiB that are as much as is read ahead, with what each costs beside its bytes.
-    const COUNT: usize = READ_AHEAD_BYTES / (1024 + 64);
+    const COUNT: usize = READ_AHEAD_BYTES.div_euclid(1024 + 64);
 
     fn frame(length: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
