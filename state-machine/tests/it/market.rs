@@ -551,7 +551,7 @@ fn served_minutes_count_for_the_hours_in_which_they_were_served() {
             assert_eq!(Some(row.result.base), base, "hour {hour}");
         }
     }
-    assert_eq!(served, u32::from(booking.parts[0].served));
+    assert_eq!(served, booking.parts[0].served);
     let full = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), first.next()));
     assert!(
         full.unwrap().result.slots_hired >= 59,
