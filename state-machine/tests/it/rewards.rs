@@ -3,8 +3,9 @@
 use io_settlement::emission::Schedule;
 use io_state_machine::{ledger, reward, tables};
 use io_types::action::Collect;
+use io_types::catalogue::Pool;
 use io_types::row::{NominationCheck, RewardState};
-use io_types::{Action, Amount, Asset, ChainTime, DeviceId, Epoch, SystemAccount};
+use io_types::{Action, Amount, Asset, BasisPoints, ChainTime, DeviceId, Epoch, SystemAccount};
 
 use crate::support::{
     Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, account, device_spec, key, ready_device,
@@ -458,4 +459,51 @@ fn owners_collect_what_their_own_devices_earned_and_nobody_elses() {
         chain.refused(&key(owner), collect_through(1), 601);
     }
     chain.refused(&key(3), collect_through(1), 601);
+}
+
+#[test]
+fn the_safety_module_gets_its_share_of_every_pot() {
+    let share = BasisPoints(700);
+    let mut chain = Chain::with(|genesis| genesis.params.reward.safety = share);
+    chain.step = HOUR / 2;
+    chain.run_until(GENESIS_MS + 2 * HOUR + HOUR / 4);
+    let safety = |number| pot(number) * 7 / 100;
+    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    assert_eq!(
+        (row.safety.get(), row.to_vault.get()),
+        (safety(0), pot(0) - safety(0))
+    );
+    let has = |of| chain.money(of, Asset::Io).balance;
+    assert_eq!(
+        has(SystemAccount::SafetyModule),
+        i128::from(safety(0) + safety(1))
+    );
+    assert_eq!(has(SystemAccount::RewardPool), 0);
+}
+
+#[test]
+fn a_pot_is_split_rounding_down_and_by_at_least_the_least_sums() {
+    let rule = reward::SplitRule {
+        safety: BasisPoints(1),
+        enterprise: BasisPoints(5_000),
+        base_min_enterprise: 10,
+        base_min_community: 7,
+    };
+    let pots = reward::pots(Amount::new(9_999), &rule, (3, 2)).unwrap();
+    assert_eq!(pots.safety, Amount::ZERO, "less than one");
+    assert_eq!(pots.enterprise, (Amount::new(4_999), 10));
+    assert_eq!(pots.community, (Amount::new(5_000), 7));
+    let more = reward::pots(Amount::new(9_999), &rule, (11, 8)).unwrap();
+    assert_eq!((more.enterprise.1, more.community.1), (11, 8));
+    assert_eq!(pots.reward(Pool::Enterprise, 3), Some(Amount::new(1_499)));
+    let nobody = reward::Pots {
+        enterprise: (Amount::new(5), 0),
+        ..pots
+    };
+    assert_eq!(nobody.reward(Pool::Enterprise, 0), Some(Amount::ZERO));
+    let devices = [(Pool::Enterprise, 10), (Pool::Community, 7)]
+        .map(|(pool, base)| reward::Share { pool, base });
+    let split = reward::split(Amount::new(9_999), &rule, &devices).unwrap();
+    assert_eq!(split.rewards, [Amount::new(4_999), Amount::new(5_000)]);
+    assert_eq!(split.to_vault, Amount::ZERO);
 }
