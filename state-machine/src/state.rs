@@ -60,7 +60,7 @@ impl<'s> State<'s> {
     }
 
     /// A point to return to.
-    pub fn mark(&self) -> StateMark {
+    pub fn mark(&mut self) -> StateMark {
         StateMark {
             rows: self.overlay.mark(),
             events: self.events.len(),

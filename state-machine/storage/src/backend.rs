@@ -1,6 +1,6 @@
 //! The durable store: families of ordered rows, written in atomic batches. It knows nothing of trees.
 
-use std::{fmt::Debug, ops::ControlFlow};
+use std::{borrow::Cow, fmt::Debug, ops::ControlFlow};
 
 use crate::{Fault, TableId};
 
@@ -27,26 +27,81 @@ pub enum Family {
 
 /// One write of a batch: the value to set, or none to remove the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Write {
+pub struct Write<'b> {
     /// Where.
     pub family: Family,
     /// Which row.
-    pub key: Vec<u8>,
+    pub key: Cow<'b, [u8]>,
     /// Its value from now on; none removes it.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Stored<'b>>,
+}
+
+/// A value as it is stored: rows of tables have their index in front. A block can change a hundred thousand rows, so they
+/// are borrowed until the backend has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<'b> {
+    index: Option<[u8; 4]>,
+    value: Cow<'b, [u8]>,
+}
+
+impl Stored<'_> {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        let index = self.index.map_or(0, |index| index.len());
+        index.saturating_add(self.value.len())
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends its bytes.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
+        if let Some(index) = self.index {
+            bytes.extend_from_slice(&index);
+        }
+        bytes.extend_from_slice(&self.value);
+    }
+
+    /// Its bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.append_to(&mut bytes);
+        bytes
+    }
 }
 
 /// Writes that happen together or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct Batch<'b> {
     /// The writes; a later one wins.
-    pub writes: Vec<Write>,
+    pub writes: Vec<Write<'b>>,
 }
 
-impl Batch {
+impl<'b> Batch<'b> {
     /// Adds a write.
     pub fn set(&mut self, family: Family, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.writes.push(Write { family, key, value });
+        self.writes.push(Write {
+            family,
+            key: key.into(),
+            value: value.map(|value| Stored {
+                index: None,
+                value: value.into(),
+            }),
+        });
+    }
+
+    /// Adds a row of a table, or its removal. A stored row is its index (u32, big endian), then its value.
+    pub fn set_row(&mut self, table: TableId, key: &'b [u8], row: Option<(u32, &'b [u8])>) {
+        self.writes.push(Write {
+            family: Family::Table(table),
+            key: key.into(),
+            value: row.map(|(index, value)| Stored {
+                index: Some(index.to_be_bytes()),
+                value: value.into(),
+            }),
+        });
     }
 }
 
@@ -71,5 +126,5 @@ pub trait Backend: Debug + Send {
     ///
     /// # Errors
     /// A fault if it may not be durable. Whether it is, only reopening tells.
-    fn write(&mut self, batch: Batch) -> Result<(), Fault>;
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Fault>;
 }

@@ -15,22 +15,15 @@ use crate::{Change, Fault, Snapshot, TableId, Value, Visit, WriteSet, key::Key};
 pub struct Mark(usize);
 
 /// What the overlay holds for a row that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Written {
-    Put(Value),
-    Deleted,
+#[derive(Debug, Clone)]
+struct Written {
+    /// None: the row is removed.
+    value: Option<Value>,
+    /// Where the journal has what was held before this row was first written after the last mark.
+    undo: usize,
 }
 
-impl Written {
-    fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Put(value) => Some(value),
-            Self::Deleted => None,
-        }
-    }
-}
-
-/// How to undo one write: what the overlay held for this row before, if anything.
+/// How to undo the writes of a row since a mark: what the overlay held for it before, if anything.
 struct Undo {
     table: TableId,
     key: Key,
@@ -46,6 +39,9 @@ pub struct Overlay<'s> {
     snapshot: &'s dyn Snapshot,
     writes: BTreeMap<TableId, Writes>,
     journal: Vec<Undo>,
+    /// The last mark that can still be returned to. A row that was written since then needs no further entry in the journal:
+    /// it would keep every value that a row of 64 devices had on the way.
+    last: Mark,
 }
 
 impl fmt::Debug for Overlay<'_> {
@@ -64,6 +60,7 @@ impl<'s> Overlay<'s> {
             snapshot,
             writes: BTreeMap::new(),
             journal: Vec::new(),
+            last: Mark(0),
         }
     }
 
@@ -73,7 +70,7 @@ impl<'s> Overlay<'s> {
     /// The fault of the snapshot.
     pub fn get(&self, table: TableId, key: &[u8]) -> Result<Option<Value>, Fault> {
         match self.writes.get(&table).and_then(|rows| rows.get(key)) {
-            Some(written) => Ok(written.value().cloned()),
+            Some(written) => Ok(written.value.clone()),
             None => self.snapshot.get(table, key),
         }
     }
@@ -88,29 +85,33 @@ impl<'s> Overlay<'s> {
 
     /// Creates or replaces a row.
     pub fn put(&mut self, table: TableId, key: &[u8], value: Vec<u8>) {
-        self.write(table, key, Written::Put(Arc::from(value)));
+        self.write(table, key, Some(Arc::from(value)));
     }
 
     /// Removes a row; nothing happens if there is none.
     pub fn delete(&mut self, table: TableId, key: &[u8]) {
-        self.write(table, key, Written::Deleted);
+        self.write(table, key, None);
     }
 
-    fn write(&mut self, table: TableId, key: &[u8], written: Written) {
-        let key = Key::new(key);
+    fn write(&mut self, table: TableId, key: &[u8], value: Option<Value>) {
         let rows = self.writes.entry(table).or_default();
-        let before = rows.insert(key.clone(), written);
+        let undo = self.journal.len();
+        let before = match rows.get_mut(key) {
+            Some(written) if written.undo >= self.last.0 => {
+                written.value = value;
+                return;
+            }
+            Some(written) => Some(std::mem::replace(written, Written { value, undo })),
+            None => rows.insert(Key::new(key), Written { value, undo }),
+        };
+        let key = Key::new(key);
         self.journal.push(Undo { table, key, before });
     }
 
     /// Writes every change of a write set, for one that was made over the same snapshot (genesis under the first block).
     pub fn apply(&mut self, write_set: &WriteSet) {
         for ((table, key), change) in &write_set.changes {
-            let written = match &change.new {
-                Some(value) => Written::Put(Arc::clone(value)),
-                None => Written::Deleted,
-            };
-            self.write(*table, key, written);
+            self.write(*table, key, change.new.clone());
         }
     }
 
@@ -146,12 +147,14 @@ impl<'s> Overlay<'s> {
     }
 
     /// A point to return to.
-    pub fn mark(&self) -> Mark {
-        Mark(self.journal.len())
+    pub fn mark(&mut self) -> Mark {
+        self.last = Mark(self.journal.len());
+        self.last
     }
 
     /// Undoes every write since `mark`.
     pub fn revert(&mut self, mark: Mark) {
+        self.last = self.last.min(mark);
         while self.journal.len() > mark.0 {
             let Some(Undo { table, key, before }) = self.journal.pop() else {
                 return;
@@ -173,7 +176,7 @@ impl<'s> Overlay<'s> {
     pub fn writes(&self) -> impl Iterator<Item = (TableId, &[u8], Option<&Value>)> {
         self.writes.iter().flat_map(|(table, rows)| {
             rows.iter()
-                .map(move |(key, written)| (*table, key.as_slice(), written.value()))
+                .map(move |(key, written)| (*table, key.as_slice(), written.value.as_ref()))
         })
     }
 
@@ -183,7 +186,7 @@ impl<'s> Overlay<'s> {
             .get(&table)
             .into_iter()
             .flatten()
-            .map(|(key, written)| (key.as_slice(), written.value()))
+            .map(|(key, written)| (key.as_slice(), written.value.as_ref()))
     }
 
     /// What changed against the snapshot, with the old values, without the rows that ended as they began.
@@ -194,17 +197,16 @@ impl<'s> Overlay<'s> {
         let Self {
             snapshot,
             writes,
-            journal: _,
+            journal,
+            last: _,
         } = self;
+        drop(journal);
         // In order, so that the map is built from a list at once.
         let mut changes = Vec::with_capacity(writes.values().map(BTreeMap::len).sum());
         for (table, rows) in writes {
             for (key, written) in rows {
                 let old = snapshot.get(table, key.as_slice())?;
-                let new = match written {
-                    Written::Put(value) => Some(value),
-                    Written::Deleted => None,
-                };
+                let new = written.value;
                 if old != new {
                     changes.push(((table, key.as_slice().to_vec()), Change { old, new }));
                 }
@@ -246,7 +248,7 @@ impl Merge<'_, '_> {
             .written
             .next_if(|(written_key, _)| written_key.as_slice() <= key)
         {
-            self.show(written_key.as_slice(), written.value())?;
+            self.show(written_key.as_slice(), written.value.as_ref())?;
             if written_key.as_slice() == key {
                 return ControlFlow::Continue(());
             }
@@ -260,7 +262,7 @@ impl Merge<'_, '_> {
             let Some((key, written)) = self.written.next() else {
                 return;
             };
-            if self.show(key.as_slice(), written.value()).is_break() {
+            if self.show(key.as_slice(), written.value.as_ref()).is_break() {
                 return;
             }
         }
@@ -273,5 +275,52 @@ impl Merge<'_, '_> {
         let flow = (self.visit)(key, value);
         self.broken = flow.is_break();
         flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Leaf, Store, TableSpec, backend::MemoryBackend};
+
+    const ROWS: TableId = TableId(1);
+    static SPECS: [TableSpec; 1] = [TableSpec {
+        id: ROWS,
+        name: "rows",
+        leaf: Leaf::Row,
+    }];
+
+    #[test]
+    fn a_row_written_often_keeps_one_value_for_each_mark() {
+        let store = Store::open(&SPECS, Box::new(MemoryBackend::default())).unwrap();
+        let view = store.snapshot();
+        let mut overlay = Overlay::new(&view);
+        for value in 0..100 {
+            overlay.put(ROWS, b"k", vec![value]);
+        }
+        assert_eq!(overlay.journal.len(), 1);
+        let marks: Vec<Mark> = (0..3)
+            .map(|mark| {
+                let here = overlay.mark();
+                for value in 0..100 {
+                    overlay.put(ROWS, b"k", vec![mark, value]);
+                }
+                here
+            })
+            .collect();
+        assert_eq!(overlay.journal.len(), 4);
+        for (mark, value) in marks
+            .into_iter()
+            .zip([vec![99], vec![0, 99], vec![1, 99]])
+            .rev()
+        {
+            overlay.revert(mark);
+            assert_eq!(
+                overlay.get(ROWS, b"k").unwrap().as_deref(),
+                Some(&value[..])
+            );
+        }
+        overlay.put(ROWS, b"k", vec![7]);
+        assert_eq!(overlay.journal.len(), 2);
     }
 }

@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     Fault, TableId, TableSpec,
-    backend::{Batch, Family},
+    backend::Batch,
     hash::{Hash, app_hash, table_root},
     key::Key,
     rows::{Replaced, Row},
@@ -183,10 +183,15 @@ pub(crate) fn encode_reverse<'r>(
     encode(&record)
 }
 
-/// Adds a row, or its removal, to a batch. A stored row is its index (u32, big endian), then its value.
-pub(crate) fn batch_row(batch: &mut Batch, table: TableId, key: &Key, row: Option<&Row>) {
-    let bytes = row.map(|row| [&row.index.to_be_bytes()[..], row.value.as_ref()].concat());
-    batch.set(Family::Table(table), key.as_slice().to_vec(), bytes);
+/// Adds a row, or its removal, to a batch.
+pub(crate) fn batch_row<'r>(
+    batch: &mut Batch<'r>,
+    table: TableId,
+    key: &'r Key,
+    row: Option<&'r Row>,
+) {
+    let row = row.map(|row| (row.index, row.value.as_ref()));
+    batch.set_row(table, key.as_slice(), row);
 }
 
 /// Reads a stored row.
@@ -214,7 +219,11 @@ pub(crate) struct Layer {
 }
 
 fn encode(record: &impl BorshSerialize) -> Result<Vec<u8>, Fault> {
-    borsh::to_vec(record).map_err(|error| Fault::bug("encoding a store record", error.to_string()))
+    let bug = |error: borsh::io::Error| Fault::bug("encoding a store record", error.to_string());
+    // Measured first: a reverse has tens of megabytes, and a list that grows stands in memory twice.
+    let mut bytes = Vec::with_capacity(borsh::object_length(record).map_err(bug)?);
+    record.serialize(&mut bytes).map_err(bug)?;
+    Ok(bytes)
 }
 
 fn decode<R: BorshDeserialize>(place: &str, bytes: &[u8]) -> Result<R, Fault> {

@@ -41,7 +41,7 @@ impl fmt::Debug for Store {
 }
 
 impl Durable {
-    fn write(&mut self, batch: Batch) -> Result<(), Fault> {
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
         self.backend.write(batch).inspect_err(|fault| {
             self.broken = Some(fault.clone());
         })
@@ -132,8 +132,10 @@ impl Store {
     /// A fault if the reverse of the last block is not stored, or the outcome is not the height before.
     pub fn rollback(&self) -> Result<u64, Fault> {
         let mut durable = self.durable()?;
-        let batch = rollback_batch(&self.snapshot())?;
-        durable.write(batch)?;
+        {
+            let view = self.snapshot();
+            durable.write(rollback_batch(&view)?)?;
+        }
         let specs = self.snapshot().version()?.specs;
         let (version, _meta) = open::load(specs, durable.backend.as_ref())?;
         let height = version.head.height;
@@ -190,18 +192,18 @@ pub(crate) fn reverse_key(height: u64) -> Vec<u8> {
     height.to_be_bytes().to_vec()
 }
 
-fn batch_format(batch: &mut Batch) {
+fn batch_format(batch: &mut Batch<'_>) {
     batch.set(Family::Meta, FORMAT.to_vec(), Some(FORMAT_NOW.to_vec()));
 }
 
-fn batch_meta(batch: &mut Batch, rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+fn batch_meta(batch: &mut Batch<'_>, rows: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
     for (key, value) in rows {
         batch.set(Family::Meta, [NODE_META, key].concat(), value.clone());
     }
 }
 
 /// Everything that one commit writes: rows, meta rows, head, the reverse of this block, less the reverse kept no more.
-fn commit_batch(view: &View<'_>, patch: &Patch, height: u64) -> Result<Batch, Fault> {
+fn commit_batch<'p>(view: &View<'_>, patch: &'p Patch, height: u64) -> Result<Batch<'p>, Fault> {
     let before = &view.version()?.head;
     if (patch.base_height, patch.base_app_hash) != (before.height, before.app_hash) {
         return Err(Fault::bug(
@@ -249,7 +251,7 @@ fn commit_batch(view: &View<'_>, patch: &Patch, height: u64) -> Result<Batch, Fa
 }
 
 /// Everything that undoing the last block writes.
-fn rollback_batch(view: &View<'_>) -> Result<Batch, Fault> {
+fn rollback_batch<'v>(view: &'v View<'_>) -> Result<Batch<'v>, Fault> {
     let version = view.version()?;
     let height = version.head.height;
     let Some(layer) = version.layers.back() else {

@@ -57,7 +57,7 @@ impl Backend for FaultyBackend {
         self.store.scan(family, visit)
     }
 
-    fn write(&mut self, batch: Batch) -> Result<(), Fault> {
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
         self.check_up()?;
         if let Some(left) = self.writes_left.checked_sub(1) {
             self.writes_left = left;

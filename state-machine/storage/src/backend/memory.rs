@@ -34,13 +34,13 @@ impl Disk {
         self.with(|families| families.get(&family).cloned().unwrap_or_default())
     }
 
-    pub(super) fn write(&self, batch: Batch) -> Result<(), Fault> {
+    pub(super) fn write(&self, batch: Batch<'_>) -> Result<(), Fault> {
         self.with(|families| {
             for Write { family, key, value } in batch.writes {
                 let rows = families.entry(family).or_default();
                 match value {
-                    Some(value) => rows.insert(key, value),
-                    None => rows.remove(&key),
+                    Some(value) => rows.insert(key.into_owned(), value.to_vec()),
+                    None => rows.remove(key.as_ref()),
                 };
             }
         })
@@ -82,7 +82,7 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    fn write(&mut self, batch: Batch) -> Result<(), Fault> {
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
         self.0.write(batch)
     }
 }

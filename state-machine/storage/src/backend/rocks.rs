@@ -10,7 +10,7 @@ use rocksdb::{
     ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::{Backend, Batch, Family, VisitBytes, Write};
+use super::{Backend, Batch, Family, Stored, VisitBytes, Write};
 use crate::{Fault, TableId, TableSpec, fault::RESTORE};
 
 /// Memory for rows that are in the log but not yet in a file, over all families, in bytes.
@@ -99,9 +99,9 @@ impl Backend for RocksBackend {
         Ok(())
     }
 
-    fn write(&mut self, batch: Batch) -> Result<(), Fault> {
-        let bytes = |write: &Write| {
-            let value = write.value.as_ref().map_or(0, Vec::len);
+    fn write(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
+        let bytes = |write: &Write<'_>| {
+            let value = write.value.as_ref().map_or(0, Stored::len);
             write
                 .key
                 .len()
@@ -116,13 +116,18 @@ impl Backend for RocksBackend {
         let mut writes = WriteBatch::with_capacity_bytes(size);
         let mut column = self.column(Family::Meta)?;
         let mut last = Family::Meta;
+        let mut bytes = Vec::new();
         for Write { family, key, value } in batch.writes {
             if family != last {
                 column = self.column(family)?;
                 last = family;
             }
             match value {
-                Some(value) => writes.put_cf(column, key, value),
+                Some(value) => {
+                    bytes.clear();
+                    value.append_to(&mut bytes);
+                    writes.put_cf(column, key, &bytes);
+                }
                 None => writes.delete_cf(column, key),
             }
         }

@@ -51,8 +51,7 @@ impl Auditor {
             let left = self.classes_left(&keys, sums).ok_or_else(|| {
                 format!("old rewards {sums:?} of device {device} are no sum of {keys:?}")
             })?;
-            for key in left {
-                let waits = sums.1 > 0 && self.ripe.get(&key) == Some(&NEVER);
+            for (key, waits) in left {
                 let at = if waits { NEVER } else { ripe(key.1) };
                 found.insert(key, (self.accruals[&key], at));
             }
@@ -60,31 +59,40 @@ impl Auditor {
         Ok(found)
     }
 
-    /// Which of a device's older rewards are left, if sums of classes of them give `ready` and `withheld`: those that were
-    /// old in the block before, those that have just become so, those that wait for a pulse.
-    fn classes_left(&self, keys: &[Reward], (ready, withheld): (u64, u64)) -> Option<Vec<Reward>> {
+    /// Which of a device's older rewards are left, and whether they wait for a pulse, if sums of classes of them give `ready`
+    /// and `withheld`: those that were old in the block before, those that have just become so, those that waited, those
+    /// that were given in this block, in which a later epoch was closed as well.
+    fn classes_left(&self, keys: &[Reward], sums: (u64, u64)) -> Option<Vec<(Reward, bool)>> {
+        const GONE: Option<bool> = None;
+        const READY: Option<bool> = Some(false);
+        const WAITS: Option<bool> = Some(true);
         let class = |key: &Reward| match self.ripe.get(key) {
             Some(&NEVER) => 2,
-            _other if self.old.contains(key) => 0,
-            _other => 1,
+            None => 3,
+            Some(_) if self.old.contains(key) => 0,
+            Some(_) => 1,
         };
-        let sum = |of: &dyn Fn(usize) -> bool| -> u64 {
-            let of = keys.iter().filter(|key| of(class(key)));
-            of.map(|key| self.accruals[key]).sum()
+        let left = |fates: [Option<bool>; 4]| -> Vec<(Reward, bool)> {
+            let fate = |key: &Reward| fates[class(key)].map(|waits| (*key, waits));
+            keys.iter().filter_map(fate).collect()
         };
-        let waits = sum(&|class| class == 2);
-        if withheld != 0 && withheld != waits {
-            return None;
+        let sum = |left: &[(Reward, bool)], waiting: bool| -> u64 {
+            let of = left.iter().filter(|(_key, waits)| *waits == waiting);
+            of.map(|(key, _waits)| self.accruals[key]).sum()
+        };
+        let any = [WAITS, READY, GONE];
+        for (old, young) in [(READY, READY), (READY, GONE), (GONE, READY), (GONE, GONE)] {
+            for (waited, given) in any
+                .into_iter()
+                .flat_map(|one| any.map(|other| (one, other)))
+            {
+                let left = left([old, young, waited, given]);
+                if (sum(&left, false), sum(&left, true)) == sums {
+                    return Some(left);
+                }
+            }
         }
-        (0..8_u8).rev().find_map(|classes| {
-            let stays = |class: usize| classes >> class & 1 == 1;
-            let left: Vec<Reward> = keys
-                .iter()
-                .filter(|key| stays(class(key)))
-                .copied()
-                .collect();
-            (sum(&stays) == ready + withheld).then_some(left)
-        })
+        None
     }
 
     /// INV-22, and every reward.
