@@ -507,3 +507,127 @@ fn a_pot_is_split_rounding_down_and_by_at_least_the_least_sums() {
     assert_eq!(split.rewards, [Amount::new(4_999), Amount::new(5_000)]);
     assert_eq!(split.to_vault, Amount::ZERO);
 }
+
+/// The bits of so many slots of an epoch, from its first one on.
+fn first_slots(up: u32) -> u64 {
+    (1 << up) - 1
+}
+
+#[test]
+fn a_device_succeeds_with_just_the_slots_that_it_needs() {
+    let needed = 57;
+    for up in [needed, needed - 1] {
+        let (mut chain, links) = world();
+        hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);
+        chain.edit(|state| {
+            let mut row = tables::UPTIME.get(state, &DeviceId(1)).unwrap().unwrap();
+            assert_eq!(row.epochs[2].0, epoch(1));
+            row.epochs[2].1 = first_slots(up);
+            row.full_epochs = 5;
+            tables::UPTIME.put(state, &DeviceId(1), &row).unwrap();
+        });
+        hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 120_000, true);
+        let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+        assert!(row.closed);
+        assert_eq!(row.counted_slots, 60);
+        let (result, succeeded) = (result(&chain, 1), up == needed);
+        assert_eq!(u32::from(result.slots_up), up);
+        assert_eq!(result.succeeded, succeeded);
+        let failed: &[NominationCheck] = match succeeded {
+            true => &[],
+            false => &[NominationCheck::RetestUptime],
+        };
+        assert_eq!(result.failed_checks, failed);
+        let chain_of = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
+        assert_eq!(chain_of.full_epochs, if succeeded { 6 } else { 0 });
+    }
+}
+
+#[test]
+fn the_bits_of_closed_epochs_go() {
+    let (chain, _links) = world();
+    let row = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
+    assert!(chain.row(&tables::EPOCHS, &epoch(0)).unwrap().closed);
+    let none = (Epoch(0), 0);
+    let [oldest, middle, (newest, bits)] = row.epochs;
+    assert_eq!((oldest, middle, newest), (none, none, epoch(1)));
+    assert_ne!(bits, 0);
+}
+
+#[test]
+fn a_device_that_fails_leaves_its_part_of_the_pool_to_the_others() {
+    let (mut chain, links) = world();
+    ready_device(&mut chain, &key(2), &key(61), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);
+    chain.edit(|state| {
+        // Up all the time and nominated, but its last challenge was failed.
+        let mut row = tables::UPTIME.get(state, &DeviceId(2)).unwrap().unwrap();
+        row.epochs[2] = (epoch(1), first_slots(60));
+        tables::UPTIME.put(state, &DeviceId(2), &row).unwrap();
+        let key = (DeviceId(2), epoch(1));
+        let mut row = tables::DEVICE_RESULTS
+            .get(state, &key)
+            .unwrap()
+            .unwrap_or_default();
+        row.result.nominated = true;
+        row.result.failed_checks.clear();
+        tables::DEVICE_RESULTS.put(state, &key, &row).unwrap();
+        let mut row = tables::DEVICES.get(state, &DeviceId(2)).unwrap().unwrap();
+        row.last_failed = true;
+        tables::DEVICES.put(state, &DeviceId(2), &row);
+    });
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 120_000, false);
+    let of = |device| {
+        let row = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(device), epoch(1)));
+        row.unwrap().result
+    };
+    let failed = of(2);
+    assert_eq!(failed.slots_up, 60);
+    assert_eq!(failed.failed_checks, [NominationCheck::RetestChallenge]);
+    assert!(!failed.succeeded && failed.base > 0);
+    assert_eq!(failed.reward, Amount::ZERO);
+    assert_eq!(of(1).reward.get(), pot(1) * 95 / 100);
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert_eq!((row.succeeded, row.rewarded), (1, of(1).reward));
+}
+
+#[test]
+fn fees_of_every_asset_are_split_and_dollars_burn_as_io_later() {
+    let mut chain = Chain::new();
+    // What a tenth and a half of it leave over is told apart from a whole number.
+    let fees = [(Asset::Usdc, 1_000_005_u64), (Asset::Credit, 2_007)];
+    chain.edit(|state| {
+        let mut row = tables::EPOCHS.get(state, &epoch(0)).unwrap().unwrap();
+        for ((asset, fees), place) in fees.into_iter().zip([1, 2]) {
+            let revenue = SystemAccount::Revenue;
+            let amount = Amount::new(fees);
+            ledger::enter(state, revenue, asset, amount, ledger::Entry::Deposit).unwrap();
+            row.fees[place] = amount;
+        }
+        tables::EPOCHS.put(state, &epoch(0), &row);
+    });
+    chain.step = HOUR / 2;
+    chain.run_until(GENESIS_MS + HOUR + 300_000);
+    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    assert!(row.closed);
+    let has = |of, asset| chain.money(of, asset).balance;
+    for (asset, fees) in fees {
+        let duty = fees / 10;
+        let burn = (fees - duty).div_ceil(2);
+        assert_eq!(has(SystemAccount::DutyFund, asset), i128::from(duty));
+        assert_eq!(
+            has(SystemAccount::Treasury, asset),
+            i128::from(fees - duty - burn)
+        );
+        assert_eq!(has(SystemAccount::Revenue, asset), 0);
+        let (pending, burned) = match asset {
+            Asset::Usdc => (burn, 0),
+            Asset::Io | Asset::Credit => (0, burn),
+        };
+        assert_eq!(has(SystemAccount::BurnPending, asset), i128::from(pending));
+        let totals = chain.row(&tables::TOTALS, &asset).unwrap();
+        assert_eq!(totals.burned.get(), burned);
+        let place = if asset == Asset::Usdc { 1 } else { 2 };
+        assert_eq!(row.burned[place].get(), burned);
+    }
+}
