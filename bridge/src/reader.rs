@@ -387,13 +387,18 @@ impl Board {
         if views.len() < AGREEING_MIN {
             // Two that disagreed do not become right because one of them went away, and what they agreed on does not stay right
             // when the one that is left shows something else.
-            let stands = |agreed: &Agreed| {
+            if let Some(Ok(agreed)) = &self.outcome {
                 let mut left = views.iter();
-                left.all(|(_name, view)| agreed.is_confirmed_by(view))
-            };
-            if !matches!(&self.outcome, Some(Ok(agreed)) if stands(agreed)) {
-                self.outcome = None;
+                let against = left.find(|(_name, view)| !agreed.is_confirmed_by(view));
+                let Some((endpoint, _view)) = against else {
+                    return;
+                };
+                tracing::warn!(
+                    %endpoint,
+                    "the only endpoint left shows something else than was agreed: nothing is reported on Solana"
+                );
             }
+            self.outcome = None;
             return;
         }
         let outcome = agree::agree(&views, &self.approved, now);
