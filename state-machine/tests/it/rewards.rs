@@ -4,8 +4,11 @@ use io_settlement::emission::Schedule;
 use io_state_machine::{ledger, reward, tables};
 use io_types::action::Collect;
 use io_types::catalogue::Pool;
-use io_types::row::{NominationCheck, RewardState};
-use io_types::{Action, Amount, Asset, BasisPoints, ChainTime, DeviceId, Epoch, SystemAccount};
+use io_types::row::{Accrual, Booking, BookingState, NominationCheck, RewardState};
+use io_types::{
+    Action, Amount, Asset, BasisPoints, BookingId, ChainTime, DeviceId, Epoch, Height, HoldId,
+    OrderId, SystemAccount,
+};
 
 use crate::support::{
     Chain, FEE, GENESIS_MS, Links, SCHEDULE_MS, account, device_spec, key, ready_device,
@@ -139,9 +142,7 @@ fn each_refused_device_has_the_checks_that_it_failed() {
         tables::DEVICES.put(state, &DeviceId(1), &row);
         tables::STAKES.delete(state, &DeviceId(1)).unwrap();
         // The hold that the stake named goes with it.
-        let holds = tables::HOLDS
-            .list(state, &io_types::HoldId(0), None, 100)
-            .unwrap();
+        let holds = tables::HOLDS.list(state, &HoldId(0), None, 100).unwrap();
         for (id, hold) in holds {
             if hold.purpose == io_types::row::HoldPurpose::Stake(DeviceId(1)) {
                 tables::HOLDS.delete(state, &id);
@@ -358,6 +359,14 @@ fn what_was_withheld_stays_so_when_its_result_goes() {
             .expect("it has some");
         assert_eq!(row.through, epoch(3));
         assert_eq!((row.ready.get(), row.withheld.get()), (0, old + newest));
+        let view = chain.machine.store().snapshot();
+        let listed = chain.machine.accruals(&view, account(&key(1)), 10).unwrap();
+        drop(view);
+        let waits = Accrual {
+            amount: Amount::new(old + newest),
+            collectable_at: reward::WITHHELD,
+        };
+        assert_eq!(listed, [(epoch(3), DeviceId(1), waits)]);
         chain.refused(&key(1), collect_through(100), 601);
         let vault = chain.money(SystemAccount::RewardVault, Asset::Io).balance;
         let params = chain.row(&tables::PARAMS, &()).unwrap().reward;
@@ -384,6 +393,10 @@ fn a_failure_takes_what_cannot_be_collected_yet_and_leaves_the_rest() {
     let params = chain.row(&tables::PARAMS, &()).unwrap().reward;
     let vault = |chain: &Chain| chain.money(SystemAccount::RewardVault, Asset::Io).balance;
     let before = vault(&chain);
+    // What can be collected at that very moment is not lost.
+    let at = epoch(4).start();
+    chain.edit(|state| reward::forfeit(state, &params, at, DeviceId(1)).unwrap());
+    assert_eq!(vault(&chain), before);
     // Just before epoch 3 can be collected.
     let at = ChainTime(epoch(4).start().0 - 1);
     chain.edit(|state| reward::forfeit(state, &params, at, DeviceId(1)).unwrap());
@@ -629,5 +642,113 @@ fn fees_of_every_asset_are_split_and_dollars_burn_as_io_later() {
         assert_eq!(totals.burned.get(), burned);
         let place = if asset == Asset::Usdc { 1 } else { 2 };
         assert_eq!(row.burned[place].get(), burned);
+    }
+}
+
+/// What keeps device 1, up through the first hour, from the second, after this was changed shortly before; and when the first
+/// hour was closed.
+fn checks_after(
+    edit: impl FnOnce(&mut io_state_machine::state::State<'_>),
+) -> (Vec<NominationCheck>, ChainTime) {
+    let mut chain = Chain::new();
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + HOUR - 60_000, false);
+    chain.edit(edit);
+    while !chain.row(&tables::EPOCHS, &epoch(0)).unwrap().closed {
+        chain.run(1);
+    }
+    let closed_at = chain.row(&tables::CLOCK, &()).unwrap().chain_time;
+    let result = result(&chain, 1);
+    assert_eq!(result.nominated, result.failed_checks.is_empty());
+    (result.failed_checks, closed_at)
+}
+
+/// The same, of a change of the device's row.
+fn checks_of(edit: impl FnOnce(&mut io_types::row::Device)) -> Vec<NominationCheck> {
+    let (failed, _closed_at) = checks_after(|state| {
+        let mut row = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+        edit(&mut row);
+        tables::DEVICES.put(state, &DeviceId(1), &row);
+    });
+    failed
+}
+
+#[test]
+fn a_model_without_a_multiplier_earns_nothing() {
+    let (failed, _closed_at) = checks_after(|state| {
+        let mut catalogue = tables::CATALOGUE.get(state, &()).unwrap().unwrap();
+        for model in &mut catalogue.models {
+            model.multiplier_milli = 0;
+        }
+        tables::CATALOGUE.put(state, &(), &catalogue);
+    });
+    assert_eq!(failed, [NominationCheck::Multiplier]);
+}
+
+#[test]
+fn four_memory_failures_cost_twelve_hours() {
+    let (none, closed_at) = checks_after(|_state| ());
+    assert_eq!(none, []);
+    let ago = |ms: u64| ChainTime(closed_at.0 - ms);
+    for (failures, failed_at, failed) in [
+        (3, ago(0), &[][..]),
+        (4, ago(0), &[NominationCheck::Memory]),
+        (4, ago(12 * HOUR), &[NominationCheck::Memory]),
+        (4, ago(12 * HOUR + 1), &[]),
+    ] {
+        let found = checks_of(|row| {
+            row.memory_failures = failures;
+            row.memory_failed_at = failed_at;
+        });
+        assert_eq!(found, failed, "{failures} failures at {failed_at:?}");
+    }
+}
+
+#[test]
+fn a_pass_ages_unless_the_renter_allows_no_pulse() {
+    let (_none, closed_at) = checks_after(|_state| ());
+    let age_max = io_types::Params::default().reward.pass_age_max_ms;
+    let challenge = [NominationCheck::Challenge];
+    let (fresh, stale) = (closed_at.0 - age_max, closed_at.0 - age_max - 1);
+    assert_eq!(checks_of(|row| row.passed_at = Some(ChainTime(fresh))), []);
+    assert_eq!(
+        checks_of(|row| row.passed_at = Some(ChainTime(stale))),
+        challenge
+    );
+    assert_eq!(checks_of(|row| row.passed_at = None), challenge);
+    assert_eq!(checks_of(|row| row.last_failed = true), challenge);
+    for pulse_ok in [true, false] {
+        let (failed, _closed_at) = checks_after(|state| {
+            let id = BookingId(1);
+            let mut row = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+            row.passed_at = Some(ChainTime(stale));
+            row.booking = Some(id);
+            tables::DEVICES.put(state, &DeviceId(1), &row);
+            tables::BOOKINGS.put(state, &id, &booking(pulse_ok));
+        });
+        assert_eq!(failed, if pulse_ok { &challenge[..] } else { &[] });
+    }
+}
+
+/// A booking of nothing.
+fn booking(pulse_ok: bool) -> Booking {
+    Booking {
+        id: BookingId(1),
+        order: OrderId(1),
+        renter: account(&key(2)),
+        asset: Asset::Io,
+        hours: 1,
+        price: 0,
+        total: Amount::ZERO,
+        fees: Amount::ZERO,
+        fee_hold: HoldId(0),
+        reservation: Amount::ZERO,
+        fees_earned: Amount::ZERO,
+        state: BookingState::Serving,
+        parts: Vec::new(),
+        matched_at: ChainTime(GENESIS_MS),
+        deliver_by: ChainTime(GENESIS_MS),
+        height: Height(1),
+        pulse_ok,
     }
 }
