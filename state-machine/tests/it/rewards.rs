@@ -4,7 +4,7 @@ use io_settlement::emission::Schedule;
 use io_state_machine::{ledger, reward, tables};
 use io_types::action::Collect;
 use io_types::catalogue::Pool;
-use io_types::row::{Accrual, Booking, BookingState, NominationCheck, RewardState};
+use io_types::row::{Accrual, Booking, BookingState, ClosingPass, NominationCheck, RewardState};
 use io_types::{
     Action, Amount, Asset, BasisPoints, BookingId, ChainTime, DeviceId, Epoch, Height, HoldId,
     OrderId, SystemAccount,
@@ -546,9 +546,10 @@ fn a_device_succeeds_with_just_the_slots_that_it_needs() {
         let (result, succeeded) = (result(&chain, 1), up == needed);
         assert_eq!(u32::from(result.slots_up), up);
         assert_eq!(result.succeeded, succeeded);
-        let failed: &[NominationCheck] = match succeeded {
-            true => &[],
-            false => &[NominationCheck::RetestUptime],
+        let failed: &[NominationCheck] = if succeeded {
+            &[]
+        } else {
+            &[NominationCheck::RetestUptime]
         };
         assert_eq!(result.failed_checks, failed);
         let chain_of = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
@@ -751,4 +752,81 @@ fn booking(pulse_ok: bool) -> Booking {
         height: Height(1),
         pulse_ok,
     }
+}
+
+#[test]
+fn a_reward_waits_for_the_pulse_of_a_hired_device_whose_renter_allows_none() {
+    for (pulse_ok, state) in [(true, RewardState::Accrued), (false, RewardState::Withheld)] {
+        let (mut chain, links) = world();
+        hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);
+        chain.edit(|state| {
+            let mut row = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+            row.booking = Some(BookingId(1));
+            tables::DEVICES.put(state, &DeviceId(1), &row);
+            tables::BOOKINGS.put(state, &BookingId(1), &booking(pulse_ok));
+        });
+        hours(&mut chain, &links, GENESIS_MS + 2 * HOUR + 120_000, false);
+        let row = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch(1)));
+        let row = row.unwrap();
+        assert_eq!(row.result.reward.get(), pot(1) * 95 / 100);
+        assert_eq!(row.reward, state, "pulse_ok: {pulse_ok}");
+    }
+}
+
+#[test]
+fn a_result_stays_until_its_reward_can_be_collected() {
+    let mut chain = Chain::with(|genesis| {
+        genesis.params.reward.collect_after_ms = 2 * HOUR;
+        genesis.params.reward.results_keep_epochs = 1;
+    });
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + 4 * HOUR + 300_000, false);
+    let has = |chain: &Chain, number| {
+        let key = (DeviceId(1), epoch(number));
+        chain.value(&tables::DEVICE_RESULTS, &key).is_some()
+    };
+    // The close of epoch 3 drops what is three epochs old: epoch 1 cannot be collected before epoch 4.
+    assert_eq!(
+        [0, 1, 2, 3].map(|number| has(&chain, number)),
+        [false, true, true, true]
+    );
+    assert_eq!(old_rewards(&chain), None);
+    chain.step = 30_000;
+    chain.run_until(GENESIS_MS + 5 * HOUR + 300_000);
+    assert!(!has(&chain, 1) && has(&chain, 2));
+}
+
+#[test]
+fn a_device_that_fails_while_its_epoch_is_closed_gets_nothing() {
+    let mut chain = Chain::with(|genesis| genesis.params.reward.close_devices_max = 1);
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    ready_device(&mut chain, &key(2), &key(61), device_spec(2, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR, false);
+    let paying = |chain: &Chain| {
+        let row = chain.row(&tables::CLOSING, &());
+        row.is_some_and(|row| row.epoch == epoch(1) && row.pass == ClosingPass::Pay)
+    };
+    for _block in 0..20 {
+        if paying(&chain) {
+            break;
+        }
+        chain.run(1);
+    }
+    assert!(paying(&chain));
+    assert!(result(&chain, 1).succeeded, "in the first pass");
+    chain.edit(|state| {
+        let mut row = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+        row.last_failed = true;
+        tables::DEVICES.put(state, &DeviceId(1), &row);
+    });
+    chain.run(5);
+    let result = result(&chain, 1);
+    assert!(!result.succeeded);
+    assert_eq!(result.failed_checks, [NominationCheck::RetestChallenge]);
+    assert_eq!(result.reward, Amount::ZERO);
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert!(row.closed);
+    assert_eq!((row.succeeded, row.rewarded.get()), (0, 0));
+    assert_eq!(row.to_vault.get(), pot(1));
+    assert_pool_is_accruals(&chain);
 }
