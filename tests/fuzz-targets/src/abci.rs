@@ -211,24 +211,25 @@ fn spec() -> &'static GenesisSpec {
 /// The frame that starts the chain.
 fn initial() -> &'static [u8] {
     static INITIAL: OnceLock<Vec<u8>> = OnceLock::new();
-    INITIAL.get_or_init(|| {
-        let spec = spec();
-        let validators = spec.validators.iter().map(|row| ValidatorUpdate {
-            pub_key: Some(PublicKey {
-                sum: Some(Sum::Ed25519(row.consensus_key.0.to_vec())),
-            }),
-            power: i64::try_from(row.power).unwrap(),
-        });
-        let init = RequestInitChain {
-            time: Some(stamp(spec.genesis_time.0)),
-            chain_id: spec.chain_id.clone(),
-            validators: validators.collect(),
-            app_state_bytes: Bytes::from(serde_json::to_vec(spec).unwrap()),
-            initial_height: 1,
-            ..RequestInitChain::default()
-        };
-        frame(request::Value::InitChain(init))
-    })
+    INITIAL.get_or_init(|| frame(request::Value::InitChain(init_chain())))
+}
+
+fn init_chain() -> RequestInitChain {
+    let spec = spec();
+    let validators = spec.validators.iter().map(|row| ValidatorUpdate {
+        pub_key: Some(PublicKey {
+            sum: Some(Sum::Ed25519(row.consensus_key.0.to_vec())),
+        }),
+        power: i64::try_from(row.power).unwrap(),
+    });
+    RequestInitChain {
+        time: Some(stamp(spec.genesis_time.0)),
+        chain_id: spec.chain_id.clone(),
+        validators: validators.collect(),
+        app_state_bytes: Bytes::from(serde_json::to_vec(spec).unwrap()),
+        initial_height: 1,
+        ..RequestInitChain::default()
+    }
 }
 
 /// A request as it goes over the socket.
@@ -241,5 +242,31 @@ pub fn stamp(millis: u64) -> Timestamp {
     Timestamp {
         seconds: i64::try_from(millis / 1000).unwrap(),
         nanos: i32::try_from(millis % 1000 * 1_000_000).unwrap(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the node says to a genesis of CometBFT that was changed like this.
+    fn refused(change: impl FnOnce(&mut RequestInitChain)) -> String {
+        let mut init = init_chain();
+        change(&mut init);
+        let sent = frame(request::Value::InitChain(init));
+        let ended = serve_stream(sent.as_slice(), &mut Vec::new(), application());
+        ended.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_genesis_that_contradicts_the_applications_is_refused_by_name() {
+        let wrong = refused(|init| init.initial_height = 5);
+        assert!(wrong.contains("initial_height is 5"), "{wrong}");
+        let wrong = refused(|init| init.chain_id = "other-1".to_owned());
+        assert!(wrong.contains("chain_id is \"other-1\""), "{wrong}");
+        let wrong = refused(|init| init.time = Some(stamp(spec().genesis_time.0 + 1)));
+        assert!(wrong.contains("genesis_time is"), "{wrong}");
+        let wrong = refused(|init| init.validators.clear());
+        assert!(wrong.contains("validator"), "{wrong}");
     }
 }
