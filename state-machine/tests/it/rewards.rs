@@ -1,13 +1,15 @@
 //! Rewards: nomination, re-test, accrual, collection, the split of fees.
 
 use io_settlement::emission::Schedule;
+use io_settlement::payout::Tree;
 use io_state_machine::{ledger, reward, tables};
 use io_types::action::Collect;
 use io_types::catalogue::Pool;
+use io_types::codec::hash_of;
 use io_types::row::{Accrual, Booking, BookingState, ClosingPass, NominationCheck, RewardState};
 use io_types::{
-    Action, Amount, Asset, BasisPoints, BookingId, ChainTime, DeviceId, Epoch, Height, HoldId,
-    OrderId, SystemAccount,
+    Action, Amount, Asset, BasisPoints, BookingId, ChainTime, DeviceId, Epoch, Event, Height,
+    HoldId, OrderId, SystemAccount,
 };
 
 use crate::support::{
@@ -829,4 +831,114 @@ fn a_device_that_fails_while_its_epoch_is_closed_gets_nothing() {
     assert_eq!((row.succeeded, row.rewarded.get()), (0, 0));
     assert_eq!(row.to_vault.get(), pot(1));
     assert_pool_is_accruals(&chain);
+}
+
+/// Blocks of nothing until the epoch is closed, with what they did by themselves.
+fn close(chain: &mut Chain, number: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    while !chain
+        .row(&tables::EPOCHS, &epoch(number))
+        .is_some_and(|row| row.closed)
+    {
+        events.extend(chain.block(Vec::new()).events);
+    }
+    events
+}
+
+#[test]
+fn what_an_epoch_gave_is_told_in_events() {
+    let (mut chain, links) = world();
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);
+    // Its fee is what burns.
+    chain.refused(&key(2), collect_through(100), 601);
+    let events = close(&mut chain, 1);
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert_ne!(row.burned[0], Amount::ZERO);
+    let next = chain.row(&tables::EPOCHS, &epoch(2)).unwrap();
+    assert_eq!((row.succeeded, next.nominated), (1, 1));
+    for event in [
+        Event::Rewarded {
+            epoch: epoch(1),
+            device: DeviceId(1),
+            account: account(&key(1)),
+            amount: Amount::new(pot(1) * 95 / 100),
+        },
+        Event::Burned {
+            asset: Asset::Io,
+            amount: row.burned[0],
+        },
+        Event::EpochClosed {
+            epoch: epoch(1),
+            pot: row.pot,
+            rewarded: row.rewarded,
+            succeeded: 1,
+            to_vault: row.to_vault,
+        },
+        Event::EpochOpened {
+            epoch: epoch(2),
+            nominated: 1,
+        },
+    ] {
+        let times = events.iter().filter(|seen| **seen == event).count();
+        assert_eq!(times, 1, "{event:?} in {events:?}");
+    }
+}
+
+#[test]
+fn the_root_of_an_epoch_is_over_the_results_of_all_its_devices() {
+    let (chain, _blocks) = closed_at(1);
+    let leaf = |device| {
+        let key = (DeviceId(device), epoch(1));
+        let row = chain.value(&tables::DEVICE_RESULTS, &key).unwrap();
+        hash_of(
+            b"io-chain/device-result/v1\0",
+            &(DeviceId(device), &row.result),
+        )
+        .0
+    };
+    let tree = Tree::new((1..=3).map(leaf).collect());
+    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
+    assert_eq!(row.results_root.0, tree.root());
+}
+
+#[test]
+fn a_share_below_one_base_unit_is_no_reward() {
+    let mut chain = Chain::with(|genesis| {
+        genesis.params.reward.base_min_enterprise = u64::MAX.into();
+    });
+    let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);
+    let events = close(&mut chain, 1);
+    let row = chain.value(&tables::DEVICE_RESULTS, &(DeviceId(1), epoch(1)));
+    let row = row.unwrap();
+    assert!(row.result.succeeded);
+    assert_eq!(
+        (row.result.reward, row.reward),
+        (Amount::ZERO, RewardState::Gone)
+    );
+    let rewarded = |event: &Event| matches!(event, Event::Rewarded { .. });
+    assert!(!events.iter().any(rewarded), "{events:?}");
+}
+
+#[test]
+fn an_epoch_ends_only_when_the_one_before_is_closed() {
+    let mut chain = Chain::with(|genesis| genesis.params.reward.close_devices_max = 1);
+    for number in 1..=3 {
+        let spec = device_spec(1, 1, 100_000);
+        ready_device(&mut chain, &key(number), &key(60 + number), spec);
+    }
+    // Six blocks for each close, an hour and a half for four of them.
+    chain.step = HOUR * 3 / 8;
+    chain.run(24);
+    let closed = |chain: &Chain| {
+        let row = |number| chain.row(&tables::EPOCHS, &epoch(number));
+        (0..9)
+            .take_while(|number| row(*number).is_some_and(|row| row.closed))
+            .count()
+    };
+    let behind = closed(&chain);
+    assert!((2..=5).contains(&behind), "{behind} closes in 24 blocks");
+    chain.step = 1_000;
+    chain.run(60);
+    assert_eq!(closed(&chain), 9);
 }
