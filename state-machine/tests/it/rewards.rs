@@ -942,3 +942,78 @@ fn an_epoch_ends_only_when_the_one_before_is_closed() {
     chain.run(60);
     assert_eq!(closed(&chain), 9);
 }
+
+/// A chain with so many devices of one owner, all but the first written as copies of it.
+fn many(devices: u64) -> Chain {
+    let mut chain = Chain::with(|genesis| genesis.params.reward.collect_after_ms = 0);
+    ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
+    chain.edit(|state| {
+        let first = tables::DEVICES.get(state, &DeviceId(1)).unwrap().unwrap();
+        for id in 2..=devices {
+            let row = io_types::row::Device {
+                id: DeviceId(id),
+                ..first.clone()
+            };
+            tables::DEVICES.put(state, &DeviceId(id), &row);
+        }
+        let mut counters = tables::COUNTERS.get(state, &()).unwrap().unwrap();
+        counters.device = devices;
+        tables::COUNTERS.put(state, &(), &counters);
+    });
+    chain
+}
+
+#[test]
+fn every_device_is_in_the_close_however_many_there_are() {
+    let devices = 130;
+    let mut chain = many(devices);
+    chain.step = HOUR / 2;
+    close(&mut chain, 0);
+    let leaf = |device| {
+        let key = (DeviceId(device), epoch(0));
+        let row = chain.value(&tables::DEVICE_RESULTS, &key).unwrap();
+        hash_of(
+            b"io-chain/device-result/v1\0",
+            &(DeviceId(device), &row.result),
+        )
+        .0
+    };
+    let tree = Tree::new((1..=devices).map(leaf).collect());
+    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    assert_eq!(row.results_root.0, tree.root());
+}
+
+#[test]
+fn one_collect_takes_ten_thousand_rewards_to_the_end_of_a_device() {
+    let (devices, hours) = (250_u64, 48_u64);
+    let mut chain = many(devices);
+    chain.edit(|state| {
+        for device in 1..=devices {
+            for hour in 1..=hours {
+                let key = (DeviceId(device), Epoch(epoch(0).0 - hour));
+                let mut row = io_types::row::ResultRow::default();
+                row.result.reward = Amount::new(1_000 + device);
+                row.reward = RewardState::Accrued;
+                tables::DEVICE_RESULTS.put(state, &key, &row).unwrap();
+            }
+        }
+        let sum = (1..=devices).map(|device| (1_000 + device) * hours).sum();
+        let (pool, supply) = (SystemAccount::RewardPool, ledger::Supply::Emission);
+        ledger::mint(state, pool, Asset::Io, Amount::new(sum), supply).unwrap();
+    });
+    let of = |devices: std::ops::RangeInclusive<u64>| -> u64 {
+        devices.map(|device| (1_000 + device) * hours).sum()
+    };
+    // The first 209 devices have ten thousand rewards and a few.
+    let last = 10_000_u64.div_ceil(hours);
+    for sum in [of(1..=last), of(last + 1..=devices)] {
+        let events = chain.must(&key(1), collect_through(100));
+        let collected = Event::Collected {
+            account: account(&key(1)),
+            amount: Amount::new(sum),
+        };
+        assert!(events.contains(&collected), "{collected:?} in {events:?}");
+    }
+    chain.refused(&key(1), collect_through(100), 601);
+    assert_pool_is_accruals(&chain);
+}
