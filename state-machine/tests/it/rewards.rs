@@ -686,6 +686,12 @@ fn a_model_without_a_multiplier_earns_nothing() {
         tables::CATALOGUE.put(state, &(), &catalogue);
     });
     assert_eq!(failed, [NominationCheck::Multiplier]);
+    let (failed, _closed_at) = checks_after(|state| {
+        let mut catalogue = tables::CATALOGUE.get(state, &()).unwrap().unwrap();
+        catalogue.models.clear();
+        tables::CATALOGUE.put(state, &(), &catalogue);
+    });
+    assert!(failed.contains(&NominationCheck::Multiplier), "{failed:?}");
 }
 
 #[test]
@@ -904,7 +910,7 @@ fn the_root_of_an_epoch_is_over_the_results_of_all_its_devices() {
 #[test]
 fn a_share_below_one_base_unit_is_no_reward() {
     let mut chain = Chain::with(|genesis| {
-        genesis.params.reward.base_min_enterprise = u64::MAX.into();
+        genesis.params.reward.base_min_enterprise = u64::MAX;
     });
     let (_id, links) = ready_device(&mut chain, &key(1), &key(60), device_spec(1, 1, 100_000));
     hours(&mut chain, &links, GENESIS_MS + 2 * HOUR - 120_000, false);

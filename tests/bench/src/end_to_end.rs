@@ -34,6 +34,9 @@ use crate::setup::{Setup, once, rate};
 /// Actions of one transaction.
 const BATCH: usize = 256;
 
+/// A burst ends with a block, and the next block may be a second away: the median of so many counts.
+const BURSTS: usize = 5;
+
 /// Why the lines of this file can not run, if they can not.
 fn engine(names: &[&str]) -> Result<Binary, Vec<Line>> {
     Binary::find(None).map_err(|error| {
@@ -49,23 +52,25 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
         Ok(binary) => binary,
         Err(skipped) => return Ok(skipped),
     };
-    let (nodes, count) = setup.pick((4, 12_000), (1, 50));
+    let (nodes, count, bursts) = setup.pick((4, 12_000, BURSTS), (1, 50, 2));
     let payers = (0..count).map(|number| account(&key("payer", number)));
     let balances = payers.map(|payer| chains::balance(payer, Asset::Io, 1_000 * IO));
     let payee = account(&key("payee", 0));
-    let transactions: Vec<Vec<u8>> = (0..count)
-        .map(|number| {
+    let burst = |sequence: u64| -> Vec<Vec<u8>> {
+        let transfer = |number| {
             let transfer = Action::Transfer(Transfer {
                 to: payee,
                 asset: Asset::Io,
                 amount: Amount::new(1),
-                client_id: 1,
+                client_id: sequence,
             });
-            chains::signed(&key("payer", number), 1, vec![transfer])
-        })
-        .collect();
+            chains::signed(&key("payer", number), sequence, vec![transfer])
+        };
+        (0..count).map(transfer).collect()
+    };
+    let bursts: Vec<Vec<Vec<u8>>> = (1..=bursts as u64).map(burst).collect();
     let folder = tempfile::tempdir()?;
-    let bare = bare(setup, &binary, folder.path(), nodes, &transactions)?;
+    let bare = bare(setup, &binary, folder.path(), nodes, &bursts)?;
     let stage = Stage::new(
         setup,
         &binary,
@@ -75,9 +80,9 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     )?;
     stage.found(|_founding| Ok(()), |_state| Ok(()))?;
     let chains = stage.open()?;
-    let took = stage.run(setup, &chains, &transactions, |_chain, tally| {
-        tally.committed() >= count
-    })?;
+    let took = median(stage.run(setup, &chains, &bursts, |_chain, tally, burst| {
+        tally.committed() >= burst * count
+    })?)?;
     // The kernel counts in hundredths of a second: less than one is not seen.
     let seen = |spent: Spent| spent.processor.max(Duration::from_millis(10));
     let each = |spent: Spent| seen(spent).as_secs_f64() * 1e3 / count as f64;
@@ -85,7 +90,8 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
         Line::measured(
             NAME,
             format!(
-                "{count} transactions of one transfer from the first handed over to the last committed, {nodes} nodes, against the same {nodes} CometBFT nodes with an application that does nothing"
+                "{count} transactions of one transfer from the first handed over to the last committed, {nodes} nodes, against the same {nodes} CometBFT nodes with an application that does nothing; the median of {} bursts each",
+                bursts.len()
             ),
             figure(rate(count, took.time), "tx/s"),
             figure(rate(count, bare.time), "tx/s"),
@@ -101,13 +107,24 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
+/// The burst in the middle by time, with what an average one took of the processors.
+fn median(mut bursts: Vec<Spent>) -> anyhow::Result<Spent> {
+    bursts.sort_by_key(|spent| spent.time);
+    let middle = bursts.get(bursts.len() / 2).context("a burst")?;
+    let processor: Duration = bursts.iter().map(|spent| spent.processor).sum();
+    Ok(Spent {
+        time: middle.time,
+        processor: processor / u32::try_from(bursts.len())?,
+    })
+}
+
 /// The nodes alone.
 fn bare(
     setup: &Setup,
     binary: &Binary,
     folder: &Path,
     nodes: usize,
-    transactions: &[Vec<u8>],
+    bursts: &[Vec<Vec<u8>>],
 ) -> anyhow::Result<Spent> {
     setup.say("nodes with an application that does nothing");
     let network = Network::new(&folder.join("bare"), binary, nodes, pause(setup))?;
@@ -118,9 +135,14 @@ fn bare(
         .map(|_node| counted(noop::application(), None))
         .unzip();
     let mut running = network.start(applications, &spec, 1, || tallies[0].blocks())?;
-    running.burst(transactions, || {
-        tallies[0].committed() >= transactions.len()
-    })
+    let mut handed_over = 0;
+    let spent = bursts.iter().map(|burst| {
+        handed_over += burst.len();
+        running.burst(burst, || {
+            tallies.iter().all(|tally| tally.committed() >= handed_over)
+        })
+    });
+    median(spent.collect::<anyhow::Result<_>>()?)
 }
 
 /// Milliseconds between blocks: what `io-node` sets.
@@ -158,9 +180,11 @@ pub fn orders(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     setup.say("the same orders on one machine, without consensus");
     let alone = stage.alone(&transactions)?;
     let chains = stage.open()?;
-    let took = stage.run(setup, &chains, &transactions, |chain, _tally| {
-        booked(chain) >= count as u64
-    })?;
+    let took = median(
+        stage.run(setup, &chains, &[transactions], |chain, _tally, _burst| {
+            booked(chain) >= count as u64
+        })?,
+    )?;
     Ok(vec![Line::measured(
         NAME,
         format!(
@@ -325,14 +349,15 @@ impl Stage {
         keys.into_iter().enumerate().map(open).collect()
     }
 
-    /// Starts the engines over the applications, hands over the transactions and measures until `done`.
+    /// Starts the engines over the applications, hands over burst after burst and measures each until it is `done` on every
+    /// node.
     fn run(
         &self,
         setup: &Setup,
         chains: &[Arc<Chain>],
-        transactions: &[Vec<u8>],
-        done: impl Fn(&Chain, &Tally) -> bool,
-    ) -> anyhow::Result<Spent> {
+        bursts: &[Vec<Vec<u8>>],
+        done: impl Fn(&Chain, &Tally, usize) -> bool,
+    ) -> anyhow::Result<Vec<Spent>> {
         setup.say("nodes with the real application");
         let (height, app_hash) = chains[0].machine.info();
         let founded = Bytes::copy_from_slice(&app_hash.0);
@@ -350,7 +375,13 @@ impl Stage {
         let mut running = self
             .network
             .start(applications, &beginning, height.0 + 1, || tally.blocks())?;
-        let took = running.burst(transactions, || done(&chains[0], tally))?;
+        let nodes = || chains.iter().zip(&tallies);
+        let spent = bursts.iter().zip(1..).map(|(burst, number)| {
+            running.burst(burst, || {
+                nodes().all(|(chain, tally)| done(chain, tally, number))
+            })
+        });
+        let took = spent.collect::<anyhow::Result<_>>()?;
         drop(running);
         drop(prices);
         ensure!(
