@@ -16,11 +16,13 @@
 
 mod admission;
 mod attested;
+mod closes;
 mod conservation;
 mod devices;
 mod holds;
 mod ledger;
 mod market;
+mod nominations;
 mod replay;
 mod rewards;
 mod settlement;
