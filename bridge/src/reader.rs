@@ -370,7 +370,7 @@ impl Board {
         fresh.filter_map(|(_name, seen)| seen.slot()).max()
     }
 
-    /// Compares what counts. Too few answers leave the last agreement to grow old.
+    /// Compares what counts. Too few answers leave the last agreement to grow old, as long as none of them contradicts it.
     fn compare(&mut self, config: &ReaderConfig, now: Instant) {
         let age_max = Duration::from_millis(config.age_max_ms);
         let oldest_slot = self
@@ -395,7 +395,7 @@ impl Board {
                 };
                 tracing::warn!(
                     %endpoint,
-                    "the only endpoint left shows something else than was agreed: nothing is reported on Solana"
+                    "the only endpoint left is behind what was agreed, or contradicts it: nothing is reported on Solana"
                 );
             }
             self.outcome = None;

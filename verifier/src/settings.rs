@@ -78,12 +78,6 @@ pub fn load<T: DeserializeOwned>(
             blame: format!("a variable {prefix}FIELD or a flag says it, not the file {path}"),
             why,
         },
-        (None, _empty) if why.message().starts_with("missing field") => SettingsError::Invalid {
-            blame: format!(
-                "no file is named: name one with --config, or set a variable {prefix}FIELD"
-            ),
-            why,
-        },
         (None, _empty) => SettingsError::Invalid {
             blame: format!("a variable {prefix}FIELD or a flag says it; no file is named"),
             why,
@@ -206,23 +200,6 @@ mod tests {
             .to_string();
         assert!(
             text.contains("a.toml") && text.contains("missing field `quantity`"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_missing_field_without_a_file_says_where_to_put_it() {
-        let environment = variables(&[("X_PROCESSORS__OTHER", "4")]);
-        let text = load::<Example>(None, "X_", environment, &[])
-            .unwrap_err()
-            .to_string();
-        assert!(text.contains("X_FIELD or a flag says it"), "{text}");
-        let environment = variables(&[("X_PROCESSORS", "{}")]);
-        let text = load::<Example>(None, "X_", environment, &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("missing field `quantity`") && text.contains("name one with --config"),
             "{text}"
         );
     }

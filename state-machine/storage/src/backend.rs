@@ -56,19 +56,15 @@ impl Stored<'_> {
         self.len() == 0
     }
 
-    /// Appends its bytes.
-    pub fn append_to(&self, bytes: &mut Vec<u8>) {
-        if let Some(index) = self.index {
-            bytes.extend_from_slice(&index);
-        }
-        bytes.extend_from_slice(&self.value);
-    }
-
-    /// Its bytes.
-    pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len());
-        self.append_to(&mut bytes);
-        bytes
+    /// Its bytes in one piece. Those of a row are put together in `scratch`.
+    pub fn bytes<'s>(&'s self, scratch: &'s mut Vec<u8>) -> &'s [u8] {
+        let Some(index) = self.index else {
+            return &self.value;
+        };
+        scratch.clear();
+        scratch.extend_from_slice(&index);
+        scratch.extend_from_slice(&self.value);
+        scratch
     }
 }
 

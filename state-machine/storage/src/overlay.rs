@@ -39,8 +39,8 @@ pub struct Overlay<'s> {
     snapshot: &'s dyn Snapshot,
     writes: BTreeMap<TableId, Writes>,
     journal: Vec<Undo>,
-    /// The last mark that can still be returned to. A row that was written since then needs no further entry in the journal:
-    /// it would keep every value that a row of 64 devices had on the way.
+    /// The last mark that can still be returned to. A row that was written since then needs no further entry in the journal;
+    /// otherwise the journal would keep every value between two marks.
     last: Mark,
 }
 
@@ -320,7 +320,9 @@ mod tests {
                 Some(&value[..])
             );
         }
+        // The first mark is the last one now, so one entry is enough again.
         overlay.put(ROWS, b"k", vec![7]);
+        overlay.put(ROWS, b"k", vec![8]);
         assert_eq!(overlay.journal.len(), 2);
     }
 }

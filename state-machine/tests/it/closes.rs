@@ -152,7 +152,7 @@ fn a_pot_is_split_rounding_down_and_by_at_least_the_least_sums() {
 #[test]
 fn fees_of_every_asset_are_split_and_dollars_burn_as_io_later() {
     let mut chain = Chain::new();
-    // What a tenth and a half of it leave over is told apart from a whole number.
+    // Odd sums, so that rounding down and rounding up differ.
     let fees = [(Asset::Usdc, 1_000_005_u64), (Asset::Credit, 2_007)];
     chain.edit(|state| {
         let mut row = tables::EPOCHS.get(state, &epoch(0)).unwrap().unwrap();
@@ -228,13 +228,14 @@ fn a_device_that_fails_while_its_epoch_is_closed_gets_nothing() {
 /// Blocks of nothing until the epoch is closed, with what they did by themselves.
 fn close(chain: &mut Chain, number: u64) -> Vec<Event> {
     let mut events = Vec::new();
-    while !chain
-        .row(&tables::EPOCHS, &epoch(number))
-        .is_some_and(|row| row.closed)
-    {
+    for _block in 0..20 {
+        let row = chain.row(&tables::EPOCHS, &epoch(number));
+        if row.is_some_and(|row| row.closed) {
+            return events;
+        }
         events.extend(chain.block(Vec::new()).events);
     }
-    events
+    panic!("epoch {number} is not closed after 20 blocks");
 }
 
 #[test]
@@ -279,18 +280,7 @@ fn what_an_epoch_gave_is_told_in_events() {
 #[test]
 fn the_root_of_an_epoch_is_over_the_results_of_all_its_devices() {
     let (chain, _blocks) = closed_at(1);
-    let leaf = |device| {
-        let key = (DeviceId(device), epoch(1));
-        let row = chain.value(&tables::DEVICE_RESULTS, &key).unwrap();
-        hash_of(
-            b"io-chain/device-result/v1\0",
-            &(DeviceId(device), &row.result),
-        )
-        .0
-    };
-    let tree = Tree::new((1..=3).map(leaf).collect());
-    let row = chain.row(&tables::EPOCHS, &epoch(1)).unwrap();
-    assert_eq!(row.results_root.0, tree.root());
+    assert_root_is_over(&chain, 1, 1..=3);
 }
 
 #[test]
@@ -319,7 +309,7 @@ fn an_epoch_ends_only_when_the_one_before_is_closed() {
         let spec = device_spec(1, 1, 100_000);
         ready_device(&mut chain, &key(number), &key(60 + number), spec);
     }
-    // Six blocks for each close, an hour and a half for four of them.
+    // A block is three eighths of an hour: 24 are nine epochs, and a close takes six.
     chain.step = HOUR * 3 / 8;
     chain.run(24);
     let closed = |chain: &Chain| {
@@ -341,16 +331,18 @@ fn every_device_is_in_the_close_however_many_there_are() {
     let mut chain = many(devices);
     chain.step = HOUR / 2;
     close(&mut chain, 0);
+    assert_root_is_over(&chain, 0, 1..=devices);
+}
+
+/// The root of an epoch's results is that of these devices, each with its result.
+fn assert_root_is_over(chain: &Chain, number: u64, devices: std::ops::RangeInclusive<u64>) {
     let leaf = |device| {
-        let key = (DeviceId(device), epoch(0));
+        let key = (DeviceId(device), epoch(number));
         let row = chain.value(&tables::DEVICE_RESULTS, &key).unwrap();
-        hash_of(
-            b"io-chain/device-result/v1\0",
-            &(DeviceId(device), &row.result),
-        )
-        .0
+        let leaf = (DeviceId(device), &row.result);
+        hash_of(b"io-chain/device-result/v1\0", &leaf).0
     };
-    let tree = Tree::new((1..=devices).map(leaf).collect());
-    let row = chain.row(&tables::EPOCHS, &epoch(0)).unwrap();
+    let tree = Tree::new(devices.map(leaf).collect());
+    let row = chain.row(&tables::EPOCHS, &epoch(number)).unwrap();
     assert_eq!(row.results_root.0, tree.root());
 }

@@ -375,8 +375,8 @@ fn a_device_succeeds_with_just_the_slots_that_it_needs() {
             &[NominationCheck::RetestUptime]
         };
         assert_eq!(result.failed_checks, failed);
-        let chain_of = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
-        assert_eq!(chain_of.full_epochs, if succeeded { 6 } else { 0 });
+        let uptime = chain.value(&tables::UPTIME, &DeviceId(1)).unwrap();
+        assert_eq!(uptime.full_epochs, if succeeded { 6 } else { 0 });
     }
 }
 
@@ -515,11 +515,11 @@ pub(crate) fn many(devices: u64) -> Chain {
 
 #[test]
 fn one_collect_takes_ten_thousand_rewards_to_the_end_of_a_device() {
-    let (devices, hours) = (250_u64, 48_u64);
+    let (devices, epochs) = (250_u64, 48_u64);
     let mut chain = many(devices);
     chain.edit(|state| {
         for device in 1..=devices {
-            for hour in 1..=hours {
+            for hour in 1..=epochs {
                 let key = (DeviceId(device), Epoch(epoch(0).0 - hour));
                 let mut row = io_types::row::ResultRow::default();
                 row.result.reward = Amount::new(1_000 + device);
@@ -527,15 +527,15 @@ fn one_collect_takes_ten_thousand_rewards_to_the_end_of_a_device() {
                 tables::DEVICE_RESULTS.put(state, &key, &row).unwrap();
             }
         }
-        let sum = (1..=devices).map(|device| (1_000 + device) * hours).sum();
+        let sum = (1..=devices).map(|device| (1_000 + device) * epochs).sum();
         let (pool, supply) = (SystemAccount::RewardPool, ledger::Supply::Emission);
         ledger::mint(state, pool, Asset::Io, Amount::new(sum), supply).unwrap();
     });
     let of = |devices: std::ops::RangeInclusive<u64>| -> u64 {
-        devices.map(|device| (1_000 + device) * hours).sum()
+        devices.map(|device| (1_000 + device) * epochs).sum()
     };
     // The first 209 devices have ten thousand rewards and a few.
-    let last = 10_000_u64.div_ceil(hours);
+    let last = 10_000_u64.div_ceil(epochs);
     for sum in [of(1..=last), of(last + 1..=devices)] {
         let events = chain.must(&key(1), collect_through(100));
         let collected = Event::Collected {

@@ -34,7 +34,7 @@ use crate::setup::{Setup, once, rate};
 /// Actions of one transaction.
 const BATCH: usize = 256;
 
-/// A burst ends with a block, and the next block may be a second away: the median of so many counts.
+/// A burst ends with a block, and the next block may be a second away: so many count together.
 const BURSTS: usize = 5;
 
 /// Why the lines of this file can not run, if they can not.
@@ -80,7 +80,7 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     )?;
     stage.found(|_founding| Ok(()), |_state| Ok(()))?;
     let chains = stage.open()?;
-    let took = median(stage.run(setup, &chains, &bursts, |_chain, tally, burst| {
+    let took = average(&stage.run(setup, &chains, &bursts, |_chain, tally, burst| {
         tally.committed() >= burst * count
     })?)?;
     // The kernel counts in hundredths of a second: less than one is not seen.
@@ -90,7 +90,7 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
         Line::measured(
             NAME,
             format!(
-                "{count} transactions of one transfer from the first handed over to the last committed, {nodes} nodes, against the same {nodes} CometBFT nodes with an application that does nothing; the median of {} bursts each",
+                "{count} transactions of one transfer from the first handed over to the last committed on every one of {nodes} nodes, against the same CometBFT nodes with an application that does nothing; the average of {} bursts each",
                 bursts.len()
             ),
             figure(rate(count, took.time), "tx/s"),
@@ -107,14 +107,13 @@ pub fn transfers(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// The burst in the middle by time, with what an average one took of the processors.
-fn median(mut bursts: Vec<Spent>) -> anyhow::Result<Spent> {
-    bursts.sort_by_key(|spent| spent.time);
-    let middle = bursts.get(bursts.len() / 2).context("a burst")?;
-    let processor: Duration = bursts.iter().map(|spent| spent.processor).sum();
+/// An average burst.
+fn average(bursts: &[Spent]) -> anyhow::Result<Spent> {
+    let count = u32::try_from(bursts.len())?;
+    let average = |of: fn(&Spent) -> Duration| bursts.iter().map(of).sum::<Duration>() / count;
     Ok(Spent {
-        time: middle.time,
-        processor: processor / u32::try_from(bursts.len())?,
+        time: average(|spent| spent.time),
+        processor: average(|spent| spent.processor),
     })
 }
 
@@ -142,7 +141,7 @@ fn bare(
             tallies.iter().all(|tally| tally.committed() >= handed_over)
         })
     });
-    median(spent.collect::<anyhow::Result<_>>()?)
+    average(&spent.collect::<anyhow::Result<Vec<_>>>()?)
 }
 
 /// Milliseconds between blocks: what `io-node` sets.
@@ -180,15 +179,15 @@ pub fn orders(setup: &Setup) -> anyhow::Result<Vec<Line>> {
     setup.say("the same orders on one machine, without consensus");
     let alone = stage.alone(&transactions)?;
     let chains = stage.open()?;
-    let took = median(
-        stage.run(setup, &chains, &[transactions], |chain, _tally, _burst| {
+    let took = average(
+        &stage.run(setup, &chains, &[transactions], |chain, _tally, _burst| {
             booked(chain) >= count as u64
         })?,
     )?;
     Ok(vec![Line::measured(
         NAME,
         format!(
-            "{count} orders in batches of {BATCH} from the first handed over to the last matched and committed, {nodes} nodes, against one machine that executes and commits them in one block"
+            "{count} orders in batches of {BATCH} from the first handed over to the last matched and committed on every one of {nodes} nodes, against one machine that executes and commits them in one block"
         ),
         figure(rate(count, took.time), "orders/s"),
         figure(rate(count, alone), "orders/s"),

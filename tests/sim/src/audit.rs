@@ -78,6 +78,8 @@ pub struct Auditor {
     ripe: BTreeMap<(AccountId, Epoch, DeviceId), ChainTime>,
     /// Those whose results were gone in the block before.
     old: BTreeSet<(AccountId, Epoch, DeviceId)>,
+    /// Devices that passed a challenge in this block.
+    passed: BTreeSet<DeviceId>,
     /// Devices that failed a challenge in this block, and whether that is sure to cost them their rewards.
     failed: BTreeMap<DeviceId, bool>,
     withdrawn: BTreeMap<(Asset, AccountId), u64>,
@@ -129,6 +131,7 @@ impl Auditor {
             accruals: BTreeMap::new(),
             ripe: BTreeMap::new(),
             old: BTreeSet::new(),
+            passed: BTreeSet::new(),
             failed: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             payout_order: Vec::new(),

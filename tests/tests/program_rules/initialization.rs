@@ -22,6 +22,9 @@ fn the_bridge_is_bound_to_what_it_was_given() {
     assert_eq!(bridge.config.stake_vault, world.stake_vault.to_bytes());
     assert_eq!(bridge.config.queue, world.queue.to_bytes());
     assert_eq!(bridge.config.time, time_params());
+    let given = World::initialize_data();
+    assert_ne!(given.cluster_genesis, [0; 32]);
+    assert_eq!(bridge.config.cluster_genesis, given.cluster_genesis);
     assert_eq!(
         (
             bridge.state.set_epoch,

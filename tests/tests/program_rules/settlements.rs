@@ -440,6 +440,29 @@ fn stake_moves_by_its_target_both_ways() {
 }
 
 #[test]
+fn no_more_stake_comes_out_than_lies_there() {
+    let mut world = funded(10_000);
+    let body = SettleBody {
+        stake_target: 9_000,
+        ..world.batch()
+    };
+    world.settled(&body);
+    // SPL Token keeps the amount behind mint and owner.
+    let mut vault = world.svm.get_account(&world.stake_vault).unwrap();
+    vault.data[64..72].copy_from_slice(&2_500_u64.to_le_bytes());
+    world.svm.set_account(world.stake_vault, vault).unwrap();
+    let body = SettleBody {
+        number: 2,
+        stake_target: 0,
+        ..world.batch()
+    };
+    world.settled(&body);
+    assert_eq!(counters(&world).staked, 6_500);
+    let balances = [world.stake_vault, world.vaults[0]].map(|vault| world.balance(vault));
+    assert_eq!(balances, [0, 3_500]);
+}
+
+#[test]
 fn payouts_come_before_burns_and_stake() {
     let mut world = funded(10_000);
     let user = world.key().pubkey();

@@ -39,7 +39,9 @@ impl Disk {
             for Write { family, key, value } in batch.writes {
                 let rows = families.entry(family).or_default();
                 match value {
-                    Some(value) => rows.insert(key.into_owned(), value.to_vec()),
+                    Some(value) => {
+                        rows.insert(key.into_owned(), value.bytes(&mut Vec::new()).to_vec())
+                    }
                     None => rows.remove(key.as_ref()),
                 };
             }

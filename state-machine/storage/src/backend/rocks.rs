@@ -116,18 +116,14 @@ impl Backend for RocksBackend {
         let mut writes = WriteBatch::with_capacity_bytes(size);
         let mut column = self.column(Family::Meta)?;
         let mut last = Family::Meta;
-        let mut bytes = Vec::new();
+        let mut scratch = Vec::new();
         for Write { family, key, value } in batch.writes {
             if family != last {
                 column = self.column(family)?;
                 last = family;
             }
             match value {
-                Some(value) => {
-                    bytes.clear();
-                    value.append_to(&mut bytes);
-                    writes.put_cf(column, key, &bytes);
-                }
+                Some(value) => writes.put_cf(column, key, value.bytes(&mut scratch)),
                 None => writes.delete_cf(column, key),
             }
         }

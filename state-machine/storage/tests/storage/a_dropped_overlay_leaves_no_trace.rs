@@ -19,8 +19,12 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let table = prop::sample::select(vec![ACCOUNTS, ORDERS]);
+    // A few rows are written again and again, before and after marks.
+    let (again, few) = (table.clone(), 0u8..4);
+    let value = prop::option::weighted(0.8, prop::collection::vec(any::<u8>(), 1..4));
     prop_oneof![
-        6 => any_write().prop_map(|(table, key, value)| Step::Write(table, key, value)),
+        6 => (again, few, value).prop_map(|(table, key, value)| Step::Write(table, vec![key], value)),
+        2 => any_write().prop_map(|(table, key, value)| Step::Write(table, key, value)),
         1 => Just(Step::Mark),
         1 => any::<prop::sample::Index>().prop_map(Step::Revert),
         2 => (table, any_key(), prop::option::of(any_key()), 1usize..50)

@@ -48,9 +48,11 @@ impl Auditor {
                 ));
             }
             let sums = (row.ready.get(), row.withheld.get());
-            let left = self.classes_left(&keys, sums).ok_or_else(|| {
-                format!("old rewards {sums:?} of device {device} are no sum of {keys:?}")
-            })?;
+            let left = self
+                .classes_left(rows, device, &keys, sums)
+                .ok_or_else(|| {
+                    format!("old rewards {sums:?} of device {device} are no sum of {keys:?}")
+                })?;
             for (key, waits) in left {
                 let at = if waits { NEVER } else { ripe(key.1) };
                 found.insert(key, (self.accruals[&key], at));
@@ -62,7 +64,13 @@ impl Auditor {
     /// Which of a device's older rewards are left, and whether they wait for a pulse, if sums of classes of them give `ready`
     /// and `withheld`: those that were old in the block before, those that have just become so, those that waited, those
     /// that were given in this block, in which a later epoch was closed as well.
-    fn classes_left(&self, keys: &[Reward], sums: (u64, u64)) -> Option<Vec<(Reward, bool)>> {
+    fn classes_left(
+        &self,
+        rows: Rows<'_>,
+        device: DeviceId,
+        keys: &[Reward],
+        sums: (u64, u64),
+    ) -> Option<Vec<(Reward, bool)>> {
         const GONE: Option<bool> = None;
         const READY: Option<bool> = Some(false);
         const WAITS: Option<bool> = Some(true);
@@ -80,15 +88,25 @@ impl Auditor {
             let of = left.iter().filter(|(_key, waits)| *waits == waiting);
             of.map(|(key, _waits)| self.accruals[key]).sum()
         };
-        let any = [WAITS, READY, GONE];
-        for (old, young) in [(READY, READY), (READY, GONE), (GONE, READY), (GONE, GONE)] {
-            for (waited, given) in any
-                .into_iter()
-                .flat_map(|one| any.map(|other| (one, other)))
-            {
-                let left = left([old, young, waited, given]);
-                if (sum(&left, false), sum(&left, true)) == sums {
-                    return Some(left);
+        // Only a passed pulse ends the wait, and only a booking that allows none begins it.
+        let waited: &[_] = if self.passed.contains(&device) {
+            &[WAITS, READY, GONE]
+        } else {
+            &[WAITS, GONE]
+        };
+        let given: &[_] = if allows_no_pulse(rows, device) {
+            &[WAITS, READY, GONE]
+        } else {
+            &[READY, GONE]
+        };
+        // Who collects what has just become old collects what was old before.
+        for (old, young) in [(READY, READY), (GONE, READY), (GONE, GONE)] {
+            for waited in waited {
+                for given in given {
+                    let left = left([old, young, *waited, *given]);
+                    if (sum(&left, false), sum(&left, true)) == sums {
+                        return Some(left);
+                    }
                 }
             }
         }
@@ -117,6 +135,7 @@ impl Auditor {
             .into_iter()
             .map(|(key, _row)| key)
             .collect();
+        self.passed.clear();
         let old = found.keys().filter(|key| !named.contains(&(key.2, key.1)));
         self.old = old.copied().collect();
         if !self.old.is_empty() {
@@ -161,4 +180,11 @@ impl Auditor {
         self.ripe = left;
         Ok(())
     }
+}
+
+/// Whether a renter of this device, now or before, allows no pulse.
+fn allows_no_pulse(rows: Rows<'_>, device: DeviceId) -> bool {
+    let bookings = rows.list(&tables::BOOKINGS).into_iter();
+    let mut bookings = bookings.filter(|(_id, booking)| !booking.pulse_ok);
+    bookings.any(|(_id, booking)| booking.parts.iter().any(|part| part.device == device))
 }

@@ -97,6 +97,13 @@ impl Auditor {
             }
             Event::ChallengeDecided {
                 device,
+                outcome: Outcome::Passed(_),
+                ..
+            } => {
+                self.passed.insert(*device);
+            }
+            Event::ChallengeDecided {
+                device,
                 outcome: Outcome::Failed,
                 ..
             } => {
