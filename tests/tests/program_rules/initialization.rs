@@ -25,6 +25,8 @@ fn the_bridge_is_bound_to_what_it_was_given() {
     let given = World::initialize_data();
     assert_ne!(given.cluster_genesis, [0; 32]);
     assert_eq!(bridge.config.cluster_genesis, given.cluster_genesis);
+    assert_ne!(given.deposit_min[0], given.deposit_min[1]);
+    assert_eq!(bridge.config.deposit_min, given.deposit_min);
     assert_eq!(
         (
             bridge.state.set_epoch,
@@ -143,6 +145,22 @@ fn mints_must_be_io_and_usdc_under_the_bridges_authority() {
     let foreign = world.mint(8, None);
     let call = world.initialize().with("IO mint", foreign);
     world.refused(&call, Error::MintAuthority);
+}
+
+#[test]
+fn a_mint_that_nobody_initialized_is_refused() {
+    let mut world = World::prepared(&Plan::default());
+    let call = world.initialize();
+    for mint in world.mints {
+        let clean = world.svm.get_account(&mint).unwrap();
+        let mut touched = clean.clone();
+        // SPL Token keeps the flag behind authority, supply and decimals.
+        assert_eq!(std::mem::replace(&mut touched.data[45], 0), 1);
+        world.svm.set_account(mint, touched).unwrap();
+        world.refused(&call, Error::WrongMint);
+        world.svm.set_account(mint, clean).unwrap();
+    }
+    world.done(&[call]);
 }
 
 #[test]

@@ -502,6 +502,34 @@ fn payouts_come_before_burns_and_stake() {
 }
 
 #[test]
+fn burns_of_credits_leave_what_is_owed() {
+    let mut world = funded(10_000);
+    let user = world.key().pubkey();
+    let payouts = Payouts::new(Asset::Io, vec![(user, 7000)]);
+    let mut body = world.batch();
+    payouts.put(&mut body);
+    body.credit_burned = 5000;
+    world.settled(&body);
+    assert_eq!(counters(&world).credit_burned, 3000);
+    assert_eq!(world.balance(world.vaults[0]), 7000);
+}
+
+#[test]
+fn a_set_in_an_account_of_somebody_else_takes_nothing_over() {
+    let mut world = funded(5000);
+    let (body, staged, _next) = rotation(&mut world, 2);
+    world.signed_by_all(&body);
+    let clean = world.svm.get_account(&staged).unwrap();
+    let mut foreign = clean.clone();
+    foreign.owner = tokens::system();
+    world.svm.set_account(staged, foreign).unwrap();
+    let call = world.settle_with_set(&body, staged);
+    world.refused(&call, Error::WrongNextSet);
+    world.svm.set_account(staged, clean).unwrap();
+    world.done(&[call]);
+}
+
+#[test]
 fn stake_that_comes_out_can_be_burned_in_the_same_batch() {
     let mut world = funded(10_000);
     let body = SettleBody {
